@@ -1,0 +1,33 @@
+"""mien: train, understand and deploy facial-expression classifiers.
+
+The names below load when they are first used: importing mien loads neither torch nor ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mien.core.errors import MienError
+    from mien.deploy.runtime import Prediction, Predictor
+
+__version__ = version("mien")
+__all__ = ["MienError", "Prediction", "Predictor", "__version__"]
+
+_HOMES = {
+    "MienError": "mien.core.errors",
+    "Prediction": "mien.deploy.runtime",
+    "Predictor": "mien.deploy.runtime",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

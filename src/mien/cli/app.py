@@ -1,0 +1,92 @@
+"""The command line: one module a verb, imported only when it is used, and one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from mien import __version__
+from mien.core.errors import MienError, MissingExtraError
+
+# verb: (module with an `app`, one line of help, extra that the verb needs)
+VERBS: dict[str, tuple[str, str, str | None]] = {
+    "data": ("mien.cli.data", "Import, show and export data sets.", "train"),
+    "models": ("mien.cli.models", "List the networks, or print one layer by layer.", "train"),
+    "recipes": ("mien.cli.recipes", "List the recipes, or print one.", "train"),
+    "train": ("mien.cli.train", "Train a network by a recipe.", "train"),
+    "resume": ("mien.cli.resume", "Go on with a run that was interrupted or should be longer.", "train"),
+    "eval": ("mien.cli.evaluate", "Measure a run or model on a data set.", "train"),
+    "export": ("mien.cli.export", "Write a run as one ONNX file that knows how to use itself.", "train"),
+    "verify": ("mien.cli.verify", "Compare an exported file with the weights on real pictures.", "train"),
+    "predict": ("mien.cli.predict", "Expression labels for pictures of faces.", None),
+    "demo": ("mien.cli.demo", "The whole way in about a minute, on faces that mien draws itself.", "train"),
+}
+
+
+class LazyVerbs(TyperGroup):
+    """Loads a verb's module when the verb is used, so that `mien predict` never imports torch."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # noqa: ARG002
+        return list(VERBS)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+        if cmd_name not in VERBS:
+            return None
+        if ctx.resilient_parsing or _is_listing(ctx):
+            return TyperCommand(cmd_name, short_help=VERBS[cmd_name][1])
+        module, text, extra = VERBS[cmd_name]
+        try:
+            loaded = importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if extra is None or (error.name or "").startswith("mien"):
+                raise
+            raise MissingExtraError(error.name or "?", extra) from None
+        command = typer.main.get_command(loaded.app)
+        command.name, command.short_help = cmd_name, text
+        return command
+
+
+def _is_listing(ctx: typer.Context) -> bool:
+    """Whether only the list of verbs is wanted (`mien`, `mien --help`)."""
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    return ctx.parent is None and not words
+
+
+app = typer.Typer(cls=LazyVerbs, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
+) -> None:
+    """Train, understand and deploy facial-expression classifiers."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line and return its exit code: 0 done, 1 a failed check, 2 wrong use, 130 interrupted."""
+    try:
+        result: Any = typer.main.get_command(app).main(arguments, prog_name="mien", standalone_mode=False)
+    except MienError as error:
+        typer.echo(f"mien: {error}", err=True)
+        return 2
+    except (typer.Abort, KeyboardInterrupt, BrokenPipeError):
+        return 130
+    except Exception as error:
+        # Typer's own usage errors know how to show themselves; anything else is a defect and keeps its trace.
+        if not hasattr(error, "show"):
+            raise
+        error.show()
+        return 2
+    return int(result) if isinstance(result, int) else 0
+
+
+def main() -> None:
+    """Entry point of the `mien` command."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,156 @@
+"""`mien data`: import, show and export data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from mien.cli.output import console, print_json, progress
+from mien.core.errors import MienError
+from mien.data.dataset import Dataset, load
+from mien.data.export import export_data
+from mien.data.formats import FORMATS
+from mien.data.formats.base import Progress
+from mien.data.pack import Imported, ImportOptions, import_data
+from mien.data.rejects import FILE_NAME as REJECTS_FILE
+from mien.data.sheet import write_counts, write_samples
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Import, show and export data sets.")
+_FORMATS = ", ".join(form.name for form in FORMATS)
+
+
+@app.command("import")
+def import_(
+    source: Path = typer.Argument(help="A CSV, list or TFRecord file, or a folder."),
+    out: Path = typer.Option(..., "--out", "-o", help="Folder of the packed data set to write."),
+    form: str | None = typer.Option(None, "--format", help=f"Read as: {_FORMATS}. Recognised if not given."),
+    labels: str | None = typer.Option(None, help="Map onto a label set: fer2013, ferplus8, ferplus10, fer5."),
+    names: Path | None = typer.Option(None, help="File with the class names: one a line, or `0 angry`."),
+    votes: Path | None = typer.Option(None, help="FER+ votes; fer2013new.csv beside the source is found by itself."),
+    no_votes: bool = typer.Option(False, "--no-votes", help="Leave votes beside the source alone."),
+    size: int | None = typer.Option(None, help="Side in pixels. Kept as it is when all pictures agree."),
+    colour: str = typer.Option("auto", help="auto, grey or colour."),
+    val_fraction: float = typer.Option(0.2, help="Share of train that becomes val when there is no val."),
+    test_as_val: bool = typer.Option(False, "--test-as-val", help="Use the source's test split for validation."),
+    seed: int = typer.Option(0, help="Of the split."),
+    strict: bool = typer.Option(False, "--strict", help="Stop at the first row or picture that cannot be read."),
+    force: bool = typer.Option(False, "--force", help="Replace a packed data set at --out."),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+) -> None:
+    """Turn any known format into a packed data set, recognised by itself."""
+    if colour not in ("auto", "grey", "colour"):
+        raise MienError(f"--colour {colour} is none of auto, grey, colour")
+    options = ImportOptions(
+        format=form,
+        labels=labels,
+        names=names,
+        votes=False if no_votes else votes,
+        size=size,
+        colour=colour,  # type: ignore[arg-type]  # checked above
+        val_fraction=val_fraction,
+        test_as_val=test_as_val,
+        seed=seed,
+        strict=strict,
+    )
+    with _bar("importing", "pictures") as tell:
+        imported = import_data(source, out, options=options, force=force, progress=tell)
+    if json:
+        print_json({**_summary(imported.dataset), "notes": imported.notes, "rejects": imported.rejects.counts()})
+    else:
+        _print_imported(imported)
+
+
+@app.command()
+def show(
+    packed: Path = typer.Argument(help="A packed data set."),
+    out: Path | None = typer.Option(None, "--out", "-o", help="Folder for the pictures. PACKED/show if not given."),
+    seed: int = typer.Option(0, help="Of the samples drawn."),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+) -> None:
+    """Count pictures by class and split, and draw a bar chart and a sheet of samples."""
+    dataset = load(packed)
+    folder = out or packed / "show"
+    files = {"counts": folder / "counts.png", "samples": folder / "samples.png"}
+    write_counts(dataset, files["counts"])
+    write_samples(dataset, files["samples"], seed=seed)
+    if json:
+        print_json({**_summary(dataset), "files": {name: str(path) for name, path in files.items()}})
+        return
+    _print_dataset(dataset)
+    for path in files.values():
+        console.print(f"wrote {path}", markup=False)
+
+
+@app.command()
+def export(
+    packed: Path = typer.Argument(help="A packed data set."),
+    form: str = typer.Option(..., "--to", help=f"Format: {_FORMATS}."),
+    out: Path = typer.Option(..., "--out", "-o", help="Folder to write."),
+    force: bool = typer.Option(False, "--force", help="Replace an earlier export at --out."),
+    json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+) -> None:
+    """Write a packed data set in another format; importing that again loses nothing."""
+    dataset = load(packed)
+    with _bar("exporting", "pictures") as tell:
+        export_data(dataset, out, form, force=force, progress=tell)
+    if json:
+        print_json({"format": form, "out": str(out), "count": len(dataset)})
+    else:
+        console.print(f"wrote {len(dataset):,} pictures as {form} to {out}", markup=False)
+
+
+@contextmanager
+def _bar(what: str, unit: str) -> Iterator[Progress]:
+    with progress(unit) as bar:
+        task = bar.add_task(what, total=None, note="")
+        yield lambda done, total: bar.update(task, completed=done, total=max(done, total or done))
+
+
+def _summary(dataset: Dataset) -> dict[str, Any]:
+    info = dataset.info
+    return {
+        "path": str(dataset.path),
+        "count": info.count,
+        "height": info.height,
+        "width": info.width,
+        "channels": info.channels,
+        "labels": list(info.labels),
+        "counts": info.counts,
+        "votes": dataset.has_votes,
+        "fingerprint": info.fingerprint,
+    }
+
+
+def _print_imported(imported: Imported) -> None:
+    _print_dataset(imported.dataset)
+    for note in imported.notes:
+        console.print(f"· {note}", markup=False)
+    for kind, count in imported.rejects.counts().items():
+        where = (imported.dataset.path or Path()) / REJECTS_FILE
+        console.print(f"· {count:,} {kind}: see {where}", markup=False)
+
+
+def _print_dataset(dataset: Dataset) -> None:
+    info = dataset.info
+    colour = "colour" if info.channels == 3 else "grey"
+    votes = ", with FER+ votes" if dataset.has_votes else ""
+    console.print(
+        f"{info.name}: {info.count:,} pictures, {info.width}×{info.height} {colour}{votes}", markup=False, style="bold"
+    )
+    table = Table("class", *info.counts, "all")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    every = {name: None for row in info.counts.values() for name in row}
+    for name in every:
+        row = [counts.get(name, 0) for counts in info.counts.values()]
+        table.add_row(escape(name), *(f"{n:,}" for n in row), f"{sum(row):,}")
+    totals = [sum(counts.values()) for counts in info.counts.values()]
+    table.add_section()
+    table.add_row("all", *(f"{n:,}" for n in totals), f"{sum(totals):,}")
+    console.print(table)

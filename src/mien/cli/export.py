@@ -1,0 +1,28 @@
+"""`mien export`: a run as one ONNX file with its spec inside, and a card beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from mien.cli.output import console, print_json
+from mien.deploy.export import Weights, export_run
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def command(
+    run: Path = typer.Argument(help="Run folder."),
+    weights: Weights = typer.Option("best", help="Which weights of the run."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+) -> None:
+    """Write RUN/export/model.onnx, which takes raw pictures and needs no torch, and its model card."""
+    path = export_run(run, weights=weights)
+    size, card = path.stat().st_size, path.with_name("card.md")
+    if as_json:
+        print_json({"model": str(path), "card": str(card), "bytes": size})
+    else:
+        console.print(f"{path}  {size / 1e6:.2f} MB\n{card}", markup=False)
+        console.print(f"mien verify {run} compares it with the weights", style="dim", markup=False)

@@ -1,0 +1,45 @@
+"""`mien train`: a data set and a recipe in, a run folder out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import typer
+
+from mien.cli.output import console, print_json
+from mien.cli.watch import Bar
+from mien.core import recipe as recipes
+from mien.data import dataset
+from mien.train.run import Finished, train
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def command(
+    data: Path = typer.Argument(..., help="Packed data set, as `mien data import` writes it."),
+    recipe: str = typer.Option("mien-m", "--recipe", "-r", help="Name of a shipped recipe or path of a TOML file."),
+    settings: list[str] = typer.Option([], "--set", "-s", help="Change a key: --set train.epochs=10. Repeatable."),
+    out: Path | None = typer.Option(None, "--out", "-o", help="Run folder (default: runs/RECIPE-DATE-TIME)."),
+    as_json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
+) -> None:
+    """Train a network by a recipe. Interrupt with Ctrl-C at any moment; `mien resume RUN` goes on."""
+    chosen = recipes.read(recipe, settings)
+    packed = dataset.load(data)
+    target = out or Path("runs") / f"{chosen.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with Bar(chosen) as bar:
+        show(train(packed, chosen, target, bar), as_json=as_json)
+
+
+def show(finished: Finished, *, as_json: bool) -> None:
+    """What a finished training prints."""
+    progress, run = finished.progress, finished.run
+    best = progress.rows[progress.best_epoch - 1]
+    if as_json:
+        print_json({"run": str(run.path), "epochs": progress.epoch, "best_epoch": progress.best_epoch, "best": best})
+        return
+    early = " (stopped early)" if progress.stopped else ""
+    console.print(f"{progress.epoch} epochs{early} in {progress.seconds / 60:.1f} min → {run.path}")
+    console.print(f"best epoch {progress.best_epoch}: validation accuracy {best['val_accuracy']:.2%}", end="")
+    console.print(f", FER+ {best['val_ferplus_accuracy']:.2%}" if "val_ferplus_accuracy" in best else "")

@@ -1,0 +1,51 @@
+"""How a training looks in a terminal: a bar with rate, data wait and time left, and a line for each epoch."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+
+from mien.cli.output import progress
+from mien.core.recipe import Recipe
+from mien.train.checkpoint import Progress
+
+_SMOOTHING = 0.95
+
+
+class Bar:
+    """A watcher for `mien.train.run.train`; silent when the output is not a terminal or the process is not the first."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.bar = progress("epochs")
+        self.bar.disable = self.bar.disable or os.environ.get("RANK", "0") != "0"
+        self.task = self.bar.add_task(recipe.name, total=recipe.train.epochs, note="")
+        self.rate, self.waiting, self.seconds = 0.0, 0.0, 0.0
+
+    def __enter__(self) -> Bar:
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def step(self, progress: Progress, *, waited: float) -> None:
+        """Move the bar; rates are smoothed over some twenty steps."""
+        took = max(progress.seconds - self.seconds, 1e-9)
+        self.seconds = progress.seconds
+        keep = _SMOOTHING if self.rate else 0.0
+        self.rate = keep * self.rate + (1 - keep) * self.recipe.train.batch_size / took
+        self.waiting = keep * self.waiting + (1 - keep) * waited / took
+        loss = progress.loss_sum / progress.step
+        note = f"step {progress.step}  loss {loss:.3f}  {self.rate:.0f} pictures/s  data wait {self.waiting:.0%}"
+        self.bar.update(self.task, completed=progress.epoch, note=note)
+
+    def epoch(self, row: dict[str, float | int]) -> None:
+        """Print the figures of an epoch above the bar."""
+        named = {"train_eval_accuracy": "train", "val_accuracy": "val", "val_ferplus_accuracy": "FER+"}
+        figures = "  ".join(f"{label} {row[key]:.2%}" for key, label in named.items() if key in row)
+        self.bar.update(self.task, completed=row["epoch"])
+        if not self.bar.disable:
+            self.bar.console.print(f"epoch {row['epoch']:3d}  loss {row['train_loss']:.3f}  {figures}")

@@ -1,0 +1,134 @@
+"""From a file, bytes, PIL picture or array to uint8 pixels, the same way at import and at prediction."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from mien.core.errors import MienError
+
+Pixels = NDArray[np.uint8]
+MAX_PIXELS = 64_000_000
+_ORIENTATION = 0x0112
+_FIRST_ON_ITS_SIDE = 5  # EXIF orientations 5 to 8 swap height and width
+
+
+def decode(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Read one picture completely, upright and in mode L or RGB.
+
+    EXIF rotation is applied, palettes and CMYK become RGB, 16-bit and float grey is scaled to 8 bits,
+    transparency is laid over white, and of an animation the first frame is taken.
+
+    Raises:
+        MienError: the file cannot be read, is truncated, or its header claims more than `max_pixels`.
+    """
+    name = "picture" if isinstance(source, bytes) else str(source)
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+            width, height = picture.size
+            if width * height > max_pixels:
+                raise MienError(f"{name}: {width}×{height} pixels, more than {max_pixels:,}", hint="make it smaller")
+            picture.seek(0)
+            picture.load()
+            return _plain(ImageOps.exif_transpose(picture))
+    except UnidentifiedImageError:
+        raise MienError(f"{name}: not a picture that can be read", hint="use JPEG, PNG or WebP") from None
+    except FileNotFoundError:
+        raise MienError(f"{name}: no such file") from None
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise MienError(f"{name}: damaged or unreadable ({error})") from None
+
+
+def from_pil(picture: Image.Image) -> Image.Image:
+    """An opened PIL picture upright and in mode L or RGB, as `decode` gives it; of an animation the frame it is at.
+
+    Raises:
+        MienError: its file turns out to be truncated or unreadable.
+    """
+    try:
+        picture.load()
+        return _plain(ImageOps.exif_transpose(picture))
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise MienError(f"picture: damaged or unreadable ({error})") from None
+
+
+def peek(source: Path | bytes) -> tuple[int, int, int] | None:
+    """Height, width and channels (1 or 3) of a picture as `decode` would give it, from the header alone.
+
+    None when it is no picture. Channels are 3 for a palette, whatever its colours.
+    """
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+            width, height = picture.size
+            # Asking a PNG without EXIF for it would decode the whole picture.
+            turned = "exif" in picture.info and picture.getexif().get(_ORIENTATION, 1) >= _FIRST_ON_ITS_SIDE
+            channels = 1 if picture.mode in ("1", "L", "LA", "La", "F") or picture.mode.startswith("I") else 3
+            return (width, height, channels) if turned else (height, width, channels)
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+        return None
+
+
+def _plain(picture: Image.Image) -> Image.Image:
+    if picture.mode in ("L", "RGB"):
+        return picture
+    if picture.mode.startswith("I") or picture.mode == "F":
+        return _eight_bits(picture)
+    if picture.mode == "1":
+        return picture.convert("L")
+    if picture.has_transparency_data:
+        rgba = picture.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        flat = Image.alpha_composite(white, rgba).convert("RGB")
+        return flat.convert("L") if picture.mode in ("LA", "La") else flat
+    return picture.convert("RGB")
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """16-bit or 32-bit grey as 8 bits: by the type's range where it holds, else by the picture's own maximum."""
+    values = np.asarray(picture, np.float64)
+    values = np.nan_to_num(values.clip(min=0))
+    top = values.max(initial=0)
+    scale = 255 / (1 if picture.mode == "F" and top <= 1 else 255 if top <= 255 else 65535 if top <= 65535 else top)
+    return Image.fromarray((values * scale).round().astype(np.uint8))
+
+
+def to_array(picture: Image.Image, *, channels: int | None = None) -> Pixels:
+    """Pixels of shape (H, W) for grey or (H, W, 3); `channels` 1 or 3 converts (ITU-R 601 luma)."""
+    if channels is not None:
+        picture = picture.convert("L" if channels == 1 else "RGB")
+    return np.asarray(picture, np.uint8)
+
+
+def is_grey(pixels: Pixels) -> bool:
+    """Whether a picture has no colour: two dimensions, or three equal channels."""
+    return pixels.ndim == 2 or bool((pixels[..., :1] == pixels[..., 1:]).all())
+
+
+def square(picture: Image.Image) -> Image.Image:
+    """The centre square: the longer side is cut to the length of the shorter one."""
+    width, height = picture.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return picture if width == height else picture.crop((left, top, left + side, top + side))
+
+
+def fit(picture: Image.Image, height: int, width: int) -> Image.Image:
+    """Resize to height × width with an antialiased bilinear filter; a picture of that size is returned as it is."""
+    if picture.size == (width, height):
+        return picture
+    return picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=None)
+
+
+def conform(picture: Image.Image, height: int, width: int, *, channels: int | None) -> Pixels:
+    """A decoded picture as pixels of one size, (height, width) or (height, width, 3): import and prediction share it.
+
+    A picture of that size keeps its pixels. Else, when a square is wanted, the centre square of the picture is
+    taken, and then resized; the colour is converted last.
+    """
+    if picture.size != (width, height):
+        picture = fit(square(picture) if height == width else picture, height, width)
+    return to_array(picture, channels=channels)

@@ -1,0 +1,233 @@
+"""Recipes: what to train and how, as data. TOML in, frozen typed models out; a wrong key names its neighbour."""
+
+from __future__ import annotations
+
+import tomllib
+import typing
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from mien.core.errors import MienError, unknown_name
+from mien.core.spec import Frozen, NormaliseKind
+
+Fraction = typing.Annotated[float, Field(ge=0, le=1)]
+Positive = typing.Annotated[float, Field(gt=0)]
+Scalar = bool | int | float | str
+
+
+class ModelConfig(Frozen):
+    """Which net: a name that `mien models` lists, and its options."""
+
+    name: str = "mien-m"
+    options: dict[str, Scalar] = Field(default_factory=dict)
+    start_from: str | None = Field(default=None, description="weights (.safetensors) of the same net to start from")
+
+
+class DataConfig(Frozen):
+    """What the net sees."""
+
+    crop: int | None = Field(default=None, gt=0, description="side in px of the square the net sees; None: all")
+    normalise: NormaliseKind | Literal["model"] = Field(default="dataset", description="model: of a timm net")
+    votes: bool = Field(default=True, description="add a second head on FER+ votes where the set has them")
+    train_on_val: bool = Field(default=False, description="train on train + val; val is then no measure any more")
+
+
+class AugmentConfig(Frozen):
+    """Random changes to training pictures, drawn for each picture; zero switches one off."""
+
+    flip: Literal["none", "random", "alternate"] = "none"
+    rotation_degrees: float = Field(default=0, ge=0, le=180)
+    zoom_fraction: float = Field(default=0, ge=0, lt=1)
+    shift_fraction: float = Field(default=0, ge=0, lt=1, description="of the picture's side, in x and y")
+    random_crop: bool = Field(default=False, description="take data.crop px anywhere instead of at the centre")
+    brightness: Fraction = 0
+    contrast: Fraction = 0
+    erase_pixels: int = Field(default=0, ge=0, description="side of one erased square")
+    erase_probability: Fraction = 0
+    padding: Literal["reflection", "border", "zeros"] = "reflection"
+
+
+class LossConfig(Frozen):
+    """What is minimised."""
+
+    label_smoothing: float = Field(default=0, ge=0, lt=1)
+    votes_weight: float = Field(default=1, ge=0, description="weight of the FER+ head's loss")
+    vote_scheme: Literal["soft", "majority", "cross-entropy", "probability", "multi-target"] = Field(
+        default="soft", description="soft: all votes but single ones; the others as in arXiv 1608.01041"
+    )
+
+
+class OptimiserConfig(Frozen):
+    """How weights move."""
+
+    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    learning_rate: Positive = 0.1
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    nesterov: bool = True
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: Positive = 1e-8
+    weight_decay: float = Field(default=0, ge=0, description="on every weight matrix")
+    decay_norms_and_biases: bool = False
+    l2: dict[str, float] = Field(default_factory=dict, description="weight decay of parameters by part of name")
+    clip_norm: float | None = Field(default=None, gt=0)
+
+
+class ScheduleConfig(Frozen):
+    """How the learning rate moves. `floor` is the lowest rate in units of the highest."""
+
+    name: Literal["constant", "cosine", "one-cycle", "exponential", "step", "plateau"] = "one-cycle"
+    warmup_epochs: float = Field(default=0, ge=0)
+    floor: Fraction = 0
+    gamma: float = Field(default=0.9, gt=0, le=1, description="factor: per epoch, per step or per plateau")
+    step_epochs: float = Field(default=10, gt=0)
+    patience_epochs: int = Field(default=3, ge=1)
+
+
+class AverageConfig(Frozen):
+    """Exponential moving average of weights and norm statistics, used for validation and export; 0: none."""
+
+    ema_decay: float = Field(default=0, ge=0, lt=1)
+
+
+class StoppingConfig(Frozen):
+    """Early stopping on the validation metric; None: train to the end."""
+
+    patience_epochs: int | None = Field(default=None, ge=1)
+    metric: Literal["accuracy", "loss"] = "accuracy"
+
+
+class TrainConfig(Frozen):
+    """The loop."""
+
+    epochs: int = Field(default=32, ge=1)
+    batch_size: int = Field(default=128, ge=2, description="over all processes together")
+    eval_batch_size: int = Field(default=512, ge=1)
+    seed: int = 0
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps")
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    channels_last: bool = True
+    probe: int = Field(default=4096, ge=0, description="training pictures measured in eval mode each epoch")
+    checkpoint_minutes: float = Field(default=2, ge=0)
+
+
+class Recipe(Frozen):
+    """Everything that decides a training, apart from the data."""
+
+    name: str = "unnamed"
+    about: str = ""
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    augment: AugmentConfig = AugmentConfig()
+    loss: LossConfig = LossConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    average: AverageConfig = AverageConfig()
+    stopping: StoppingConfig = StoppingConfig()
+    train: TrainConfig = TrainConfig()
+
+    @model_validator(mode="after")
+    def _agree(self) -> Recipe:
+        if self.augment.random_crop and self.data.crop is None:
+            raise MienError("augment.random_crop needs data.crop", hint="set data.crop, such as 44")
+        if (self.augment.erase_probability > 0) != (self.augment.erase_pixels > 0):
+            raise MienError("augment.erase_pixels and augment.erase_probability go together", hint="set both or none")
+        if self.optimiser.name == "sgd" and self.optimiser.nesterov and self.optimiser.momentum == 0:
+            raise MienError("optimiser.nesterov needs a momentum", hint="optimiser.nesterov = false")
+        return self
+
+
+def names() -> list[str]:
+    """The recipes that come with mien."""
+    folder = resources.files("mien") / "recipes"
+    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+
+
+def read(name_or_path: str, settings: Sequence[str] = ()) -> Recipe:
+    """A recipe by the name of a shipped one or by the path of a TOML file, with `key.path=value` settings applied.
+
+    Raises:
+        MienError: no such recipe, damaged TOML, an unknown key (names the nearest) or a value out of range.
+    """
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or path.is_file():
+        if not path.is_file():
+            raise MienError(f"{path}: no such recipe file", hint=f"shipped recipes: {', '.join(names())}")
+        text = path.read_text(encoding="utf-8")
+    elif name_or_path in names():
+        text = (resources.files("mien") / "recipes" / f"{name_or_path}.toml").read_text(encoding="utf-8")
+    else:
+        raise unknown_name("recipe", name_or_path, names())
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise MienError(f"{name_or_path}: not valid TOML ({error})") from None
+    tree.setdefault("name", path.stem)
+    return build(apply_settings(tree, settings), source=name_or_path)
+
+
+def apply_settings(tree: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """The tree of a recipe with settings such as `train.epochs=5` or `augment.flip="random"` written into it."""
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key.strip():
+            raise MienError(f"--set {setting}: not of the form key.path=value", hint="--set train.epochs=5")
+        *parents, last = key.strip().split(".")
+        branch = tree
+        for parent in parents:
+            branch = branch.setdefault(parent, {})
+            if not isinstance(branch, dict):
+                raise MienError(f"--set {setting}: {parent!r} is a value, not a table")
+        branch[last] = _value(text.strip())
+    return tree
+
+
+def _value(text: str) -> Any:
+    """A TOML value, or the text itself when it is none (so that names need no quotes); `none` is None."""
+    if text.lower() in ("none", "null"):
+        return None
+    try:
+        return tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def build(tree: dict[str, Any], *, source: str) -> Recipe:
+    """A Recipe from nested dictionaries. Raises MienError that names the wrong key and the nearest right one."""
+    _check_keys(tree, Recipe, source, "")
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise MienError(f"{source}: {key} = {first['input']!r}: {first['msg']}") from None
+
+
+def _check_keys(tree: dict[str, Any], model: type[BaseModel], source: str, prefix: str) -> None:
+    for key, value in tree.items():
+        field = model.model_fields.get(key)
+        if field is None:
+            known = [*model.model_fields, *(() if prefix else _leaves(model))]
+            raise unknown_name(f"recipe key in {source}:", prefix + key, [prefix + k for k in known])
+        kind = field.annotation
+        if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, BaseModel):
+            _check_keys(value, kind, source, f"{prefix}{key}.")
+
+
+def _leaves(model: type[BaseModel]) -> list[str]:
+    """All dotted keys, so that `epochs` is answered with `train.epochs`."""
+    parts = {k: f.annotation for k, f in model.model_fields.items()}
+    return [
+        f"{k}.{leaf}"
+        for k, kind in parts.items()
+        if isinstance(kind, type) and issubclass(kind, BaseModel)
+        for leaf in kind.model_fields
+    ]
+
+
+def to_tree(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as nested dictionaries without None, ready for a TOML writer; `build` reads it back."""
+    return recipe.model_dump(mode="json", exclude_none=True)

@@ -1,0 +1,71 @@
+"""Names inside a run folder, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mien.core.errors import MienError
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """Paths of a run folder (see docs/design.md); creates nothing by itself."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.toml"
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "env.json"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data.json"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.csv"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "train.log"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "weights" / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        return self.path / "weights" / "last.safetensors"
+
+    @property
+    def resume(self) -> Path:
+        return self.path / "weights" / "resume"
+
+    @property
+    def evaluation(self) -> Path:
+        return self.path / "eval"
+
+    @property
+    def plots(self) -> Path:
+        return self.path / "plots"
+
+    @property
+    def exported(self) -> Path:
+        return self.path / "export" / "model.onnx"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    def require(self) -> RunDir:
+        """This folder, when it is a run. Raises MienError otherwise."""
+        if not self.recipe.is_file():
+            raise MienError(
+                f"{self.path}: not a run folder (no recipe.toml)", hint="give the folder `mien train` wrote"
+            )
+        return self

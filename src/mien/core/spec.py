@@ -1,0 +1,92 @@
+"""What a model file knows about itself: labels, input, normalisation, calibration. Travels inside the weights."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mien.core.errors import MienError
+from mien.core.labels import LabelSet, identify
+
+SPEC_KEY = "mien"
+NormaliseKind = Literal["unit", "symmetric", "dataset", "picture", "equalise"]
+
+
+class Frozen(BaseModel):
+    """Immutable, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Normalise(Frozen):
+    """How uint8 pixels become the net's input; applied inside the graph.
+
+    unit: x/255. symmetric: x/127.5 − 1. dataset: (x/255 − mean)/std with the training set's figures per channel.
+    picture: each picture to mean 0 and deviation 1. equalise: each picture's histogram equalised, then to ±1.
+    """
+
+    kind: NormaliseKind = "dataset"
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+
+class Head(Frozen):
+    """One classifier on the net: its label set and the temperature its logits are divided by."""
+
+    name: str
+    labels: tuple[str, ...]
+    temperature: float = Field(default=1.0, gt=0)
+
+    @property
+    def label_set(self) -> LabelSet:
+        return identify(self.labels)
+
+
+class ModelSpec(Frozen):
+    """Everything that is needed to use the weights without the recipe or the code that trained them."""
+
+    format: Literal[1] = 1
+    architecture: str
+    options: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    height: int = Field(gt=0)
+    width: int = Field(gt=0)
+    channels: Literal[1, 3] = 1
+    crop: int | None = Field(default=None, description="side of the centre square the net looks at; None: all")
+    normalise: Normalise = Normalise()
+    heads: tuple[Head, ...] = Field(min_length=1)
+    face_margin: float = Field(default=1.0, description="side of the crop in units of the detector's box")
+    abstain_below: float | None = Field(default=None, description="below this probability the answer is 'unsure'")
+    provenance: dict[str, str] = Field(default_factory=dict)
+
+    def head(self, name: str | None = None) -> Head:
+        """A head by name, or the first one. Raises MienError for a name that is not there."""
+        if name is None:
+            return self.heads[0]
+        for head in self.heads:
+            if head.name == name:
+                return head
+        raise MienError(f"the model has no head {name!r}", hint=f"heads: {', '.join(h.name for h in self.heads)}")
+
+    @property
+    def input_side(self) -> tuple[int, int]:
+        """Height and width of what the convolutions see."""
+        return (self.crop, self.crop) if self.crop else (self.height, self.width)
+
+    def to_metadata(self) -> dict[str, str]:
+        """The spec as string metadata for safetensors and ONNX."""
+        return {SPEC_KEY: self.model_dump_json()}
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str] | None, *, source: str) -> ModelSpec:
+        """Read the spec back. Raises MienError naming `source` when it is missing or damaged."""
+        text = (metadata or {}).get(SPEC_KEY)
+        if text is None:
+            raise MienError(
+                f"{source}: carries no mien spec", hint="use a file written by `mien train` or `mien export`"
+            )
+        try:
+            return cls.model_validate(json.loads(text))
+        except (ValueError, ValidationError) as error:
+            raise MienError(f"{source}: its spec cannot be read ({error})") from None

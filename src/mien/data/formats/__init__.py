@@ -1,0 +1,39 @@
+"""The formats that mien reads and writes, and how it recognises them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mien.core.errors import MienError, unknown_name
+from mien.data.formats.base import Format
+from mien.data.formats.fercsv import LAYOUTS
+from mien.data.formats.folders import Folders
+from mien.data.formats.lists import Lists
+from mien.data.formats.tables import Tables
+from mien.data.formats.tfrecord import TfRecord
+
+# In the order in which they are tried.
+FORMATS: tuple[Format, ...] = (*LAYOUTS, TfRecord(), Lists(), Tables(), Folders())
+
+
+def by_name(name: str) -> Format:
+    """A format by its name. Raises MienError with the nearest name otherwise."""
+    found = next((form for form in FORMATS if form.name == name), None)
+    if found is None:
+        raise unknown_name("format", name, [form.name for form in FORMATS])
+    return found
+
+
+def recognise(path: Path) -> Format:
+    """The format of a file or folder.
+
+    Raises:
+        MienError: none fits, or the folder is already a packed data set.
+    """
+    if (path / "dataset.json").is_file():
+        raise MienError(f"{path}: already a packed data set", hint="use it as it is, or `mien data export` it")
+    for form in FORMATS:
+        if form.sniff(path):
+            return form
+    known = "; ".join(f"{form.name} ({form.about})" for form in FORMATS)
+    raise MienError(f"{path}: no known data format", hint=f"known formats: {known}")

@@ -1,0 +1,162 @@
+"""The CSV family of FER2013: fer2013.csv, icml_face_data.csv, and the contest's train.csv and test.csv.
+
+Columns are found by name: `pixels` (grey, square, decimal numbers with spaces), `emotion` (absent in the contest's
+test.csv), `Usage` (absent in both contest files, whose names then tell the split). Ids are FER2013's, unless a
+`labels.txt` beside the file names others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from mien.core.errors import MienError
+from mien.core.labels import FER2013
+from mien.data.dataset import Dataset
+from mien.data.formats import names_file
+from mien.data.formats.ahead import ahead, chunks
+from mien.data.formats.base import Block, Entry, Names, Notes, Pixels, Progress, Shape, not_this_format
+from mien.data.formats.csv_rows import Columns, Row, header_of
+from mien.data.formats.fercsv_write import CONTEST_FILES, FER2013_FILE, ICML_FILE, write_layout
+from mien.data.formats.pixeltext import parse_texts, side_of
+from mien.data.formats.resize import resize_all
+from mien.data.rejects import Rejects
+from mien.data.split import split_of
+from mien.data.votes_file import VoteTable
+
+ROWS_AT_ONCE = 256
+READ_BYTES = 1 << 20
+
+
+def layout_of(path: Path) -> str | None:
+    """Which layout of the family is at `path`, or None."""
+    files = _files_of(path)
+    header = header_of(files[0]) if files else []
+    if not header:
+        return None
+    if "usage" not in header:
+        return "contest"
+    return "icml" if header.index("usage") < header.index("pixels") else "fer2013"
+
+
+def _files_of(path: Path) -> list[Path]:
+    """The CSV files of this family at `path`: the file itself, or what a folder holds (the complete one first)."""
+    if path.is_file():
+        return [path] if path.suffix.lower() == ".csv" and "pixels" in header_of(path) else []
+    for name in (FER2013_FILE, ICML_FILE):
+        if "pixels" in header_of(path / name):
+            return [path / name]
+    return [path / name for name in CONTEST_FILES if "pixels" in header_of(path / name)]
+
+
+@dataclass
+class FerCsvReading:
+    """One or more files of the family, read as one stream in blocks."""
+
+    files: list[Path]
+    names: Names | None
+    notes: Notes = field(default_factory=Notes)
+    votes: VoteTable | None = None
+    total: int | None = None
+    numeric: bool = True
+
+    def survey(self) -> Counter[Shape]:
+        """The first rows of each file stand for all: a row of another length is a fault."""
+        heads = [_head(path) for path in self.files]
+        self.total = sum(rows for _, rows in heads)
+        return Counter(Shape(side, side, 1) for side, _ in heads)
+
+    def join(self, votes: VoteTable) -> None:
+        self.votes = votes
+
+    def blocks(self, shape: Shape, rejects: Rejects) -> Iterator[Block]:
+        first = 0
+        for path in self.files:
+            side, _ = _head(path)
+            line = 0
+            for rows, images, faults in _parsed(path, side):
+                entries = [self._entry(path, row, first + line + i, line + i) for i, row in enumerate(rows)]
+                line += len(rows)
+                yield _block(images, entries, faults, shape, rejects)
+            first += line
+        if self.votes is not None:
+            self.votes.check_length(first)
+
+    def _entry(self, path: Path, row: Row, number: int, line: int) -> Entry:
+        """The entry of a row; its split comes from Usage, else from the name of a contest file."""
+        split = split_of(path.stem) if row.usage is None else (split_of(row.usage) or row.usage)
+        votes = None
+        if self.votes is not None:
+            self.votes.check_usage(number, split)
+            votes = self.votes.votes[number]
+        return Entry(number, f"{path.name}#{line}", row.label, split, votes)
+
+
+def _block(images: Pixels, entries: list[Entry], faults: dict[int, str], shape: Shape, rejects: Rejects) -> Block:
+    for i, reason in faults.items():
+        rejects.add(entries[i].row, entries[i].source, reason)
+    if faults:
+        kept = [i for i in range(len(entries)) if i not in faults]
+        images, entries = images[kept], [entries[i] for i in kept]
+    return Block(resize_all(images, shape), entries)
+
+
+def _head(path: Path) -> tuple[int, int]:
+    """Side of the pictures by the first rows, and about how many rows there are by the size of the file."""
+    columns = Columns.of(path)
+    with path.open("rb", buffering=READ_BYTES) as file:
+        file.readline()
+        lines = list(islice(file, ROWS_AT_ONCE))
+    side = side_of([columns.cut(line).pixels for line in lines])
+    if side is None:
+        raise MienError(f"{path}: no row holds a square picture", hint="pixels are numbers with spaces between")
+    return side, max(len(lines), round(path.stat().st_size * len(lines) / sum(map(len, lines))))
+
+
+def _parsed(path: Path, side: int) -> Iterator[tuple[list[Row], Pixels, dict[int, str]]]:
+    """Rows, pixels (n, side, side) and faults, a few hundred rows at a time, parsed ahead by threads."""
+    columns = Columns.of(path)
+
+    def parse(lines: list[bytes]) -> tuple[list[Row], Pixels, dict[int, str]]:
+        rows = [columns.cut(line) for line in lines]
+        pixels, faults = parse_texts([row.pixels for row in rows], side * side)
+        faults |= {i: row.fault for i, row in enumerate(rows) if row.fault}
+        return rows, pixels.reshape(-1, side, side), faults
+
+    with path.open("rb", buffering=READ_BYTES) as file:
+        file.readline()
+        lines = (line for line in file if line.strip())
+        yield from ahead(parse, chunks(lines, ROWS_AT_ONCE))
+
+
+@dataclass(frozen=True)
+class FerCsv:
+    """One layout of the family as mien registers it: its header, and whether each split is a file of its own."""
+
+    name: str
+    about: str
+    header: str
+    split_files: bool = False
+
+    def sniff(self, path: Path) -> bool:
+        return layout_of(path) == self.name
+
+    def read(self, path: Path) -> FerCsvReading:
+        files = _files_of(path)
+        if not files:
+            raise not_this_format(path, self.name, "no CSV file with a column named pixels")
+        default = Names({str(i): name for i, name in enumerate(FER2013.names)}, "the ids of FER2013")
+        return FerCsvReading(files, names_file.beside(files[0]) or default)
+
+    def write(self, dataset: Dataset, out: Path, progress: Progress | None = None) -> None:
+        write_layout(dataset, out, self.header, split_files=self.split_files, progress=progress)
+
+
+LAYOUTS = (
+    FerCsv("fer2013", "a CSV with emotion, pixels and Usage, as fer2013.csv", "emotion,pixels,Usage"),
+    FerCsv("icml", "a CSV with emotion, Usage and pixels, as icml_face_data.csv", "emotion, Usage, pixels"),
+    FerCsv("contest", "train.csv and test.csv without Usage, as in the contest", "emotion,pixels", split_files=True),
+)

@@ -1,0 +1,152 @@
+"""A CSV table with a file and a label column (`id,class_num`, `file,label`, `pth,label` …) beside picture files."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mien.core.errors import MienError
+from mien.core.files import atomic_path
+from mien.data.dataset import SPLITS, Dataset
+from mien.data.formats import names_file
+from mien.data.formats.base import Entry, Names, Progress, not_this_format
+from mien.data.formats.csv_rows import header_of
+from mien.data.formats.lists import split_in
+from mien.data.formats.pictures import SUFFIXES, PictureReading, file_names, from_files, is_picture, write_pngs
+from mien.data.split import split_of
+from mien.data.votes_file import FILE_NAME as VOTES_FILE
+from mien.data.votes_file import HEADER as VOTES_HEADER
+from mien.data.votes_file import write_votes
+
+# Column names in the order of preference, lower case.
+_FILE = ("file", "filename", "file_name", "filepath", "file_path", "path", "pth", "image_path", "img_path", "image",
+         "img", "image_name", "image_id", "name", "id")  # fmt: skip
+_LABEL = ("label", "labels", "class", "class_name", "emotion", "expression", "category", "target", "class_num",
+          "class_id", "class_idx", "label_id", "y")  # fmt: skip
+_SPLIT = ("split", "usage", "set", "subset", "partition")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Places of the columns in a table; label and split may be missing."""
+
+    file: int
+    label: int | None
+    split: int | None
+    count: int
+
+    @classmethod
+    def of(cls, path: Path) -> Columns | None:
+        """The columns of a CSV file, or None when it is no such table."""
+        header = header_of(path) if path.suffix.lower() == ".csv" else []
+        if "pixels" in header or header == [name.lower() for name in VOTES_HEADER]:
+            return None
+        file, label, split = (
+            next((header.index(name) for name in wanted if name in header), None) for wanted in (_FILE, _LABEL, _SPLIT)
+        )
+        if file is None or (label is None and split_in(path.stem) != "test"):
+            return None
+        return cls(file, label, split, len(header))
+
+
+def _tables_at(path: Path) -> list[Path]:
+    found = [path] if path.is_file() else sorted(path.glob("*.csv")) if path.is_dir() else []
+    order = {split: i for i, split in enumerate(SPLITS)}
+    return sorted((p for p in found if Columns.of(p)), key=lambda p: order.get(split_in(p.stem) or "", -1))
+
+
+class Finder:
+    """Finds the picture that a table means: by its path, else by its name or stem anywhere under the folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._index: dict[str, list[Path]] | None = None
+
+    def find(self, name: str) -> Path:
+        """The file; a path that does not exist when there is none, and when more than one would do."""
+        direct = self.root / name
+        if direct.is_file():
+            return direct
+        beside = next((p for s in SUFFIXES if (p := direct.with_name(direct.name + s)).is_file()), None)
+        if beside is not None:
+            return beside
+        found = self._by_name().get(Path(name).name, [])
+        return found[0] if len(found) == 1 else direct
+
+    def _by_name(self) -> dict[str, list[Path]]:
+        if self._index is None:
+            self._index = {}
+            for path in self.root.rglob("*"):
+                if is_picture(path.name):
+                    self._index.setdefault(path.name, []).append(path)
+                    self._index.setdefault(path.stem, []).append(path)
+        return self._index
+
+
+def _read_table(path: Path, first: int, finder: Finder) -> Iterator[tuple[Entry, Path]]:
+    columns = Columns.of(path)
+    assert columns is not None
+    by_name = split_in(path.stem)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = (cells for cells in csv.reader(file) if cells)
+            next(rows)
+            for i, cells in enumerate(rows):
+                cells = [cell.strip() for cell in cells] + [""] * (columns.count - len(cells))
+                split = by_name
+                if columns.split is not None:
+                    split = split_of(cells[columns.split]) or cells[columns.split] or None
+                label = cells[columns.label] if columns.label is not None else None
+                name = cells[columns.file]
+                where = finder.find(name) if name else finder.root / "(no file name)"
+                yield Entry(first + i, name or f"{path.name}#{i}", label, split), where
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MienError(f"{path}: cannot be read ({error})") from None
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The format as mien registers it."""
+
+    name: str = "table"
+    about: str = "a CSV with a file and a label column, beside the pictures"
+
+    def sniff(self, path: Path) -> bool:
+        return bool(_tables_at(path))
+
+    def read(self, path: Path) -> PictureReading:
+        tables = _tables_at(path)
+        if not tables:
+            raise not_this_format(path, self.name, f"no CSV with a file column ({', '.join(_FILE[:6])} …) and a label")
+        finder = Finder(path if path.is_dir() else path.parent)
+        pairs: list[tuple[Entry, Path]] = []
+        for table in tables:
+            pairs += _read_table(table, len(pairs), finder)
+        entries = [pair[0] for pair in pairs]
+        reading = from_files(path, entries, [pair[1] for pair in pairs], _names(path, entries), ordered=True)
+        if reading.names is None and reading.numeric:
+            reading.notes.add("labels are numbers without names: give --names FILE or --labels fer2013 to name them")
+        return reading
+
+    def write(self, dataset: Dataset, out: Path, progress: Progress | None = None) -> None:
+        """images/00012.png, labels.csv with file, label (a name) and split in the order of rows, and labels.txt."""
+        (out / "images").mkdir()
+        files = [f"images/{name}" for name in file_names(len(dataset))]
+        write_pngs(dataset, out, files, progress)
+        names = dataset.labels.names
+        names_file.write_names(out / names_file.FILE_NAMES[0], names)
+        with atomic_path(out / "labels.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("file", "label", "split"))
+            for name, label, split in zip(files, dataset.label.tolist(), dataset.split.tolist(), strict=True):
+                writer.writerow((name, names[label] if label >= 0 else "", split))
+        if dataset.votes is not None:
+            plain = [name.rpartition("/")[2] for name in files]
+            write_votes(out / VOTES_FILE, dataset.split.tolist(), plain, dataset.votes.tolist())
+
+
+def _names(path: Path, entries: list[Entry]) -> Names | None:
+    names = names_file.beside(path)
+    return names.for_words({entry.label for entry in entries if entry.label}) if names else None

@@ -1,0 +1,77 @@
+"""From the labels a source writes to the ids of the packed set: by name, never by position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import MienError
+from mien.core.labels import KNOWN, LabelSet, canonical, identify
+
+
+class Naming:
+    """Collects the class names of a source as its entries pass by, and numbers them at the end.
+
+    `names` says which token stands for which class (its order becomes the order of ids); without it a token is
+    the class name itself. With `target`, classes are mapped by meaning onto that label set.
+    """
+
+    def __init__(self, names: Mapping[str, str] | None, target: LabelSet | None) -> None:
+        self._by_token = dict(names or {})
+        self._declared = tuple(dict.fromkeys(self._by_token.values()))
+        self._by_meaning = {canonical(name): name for name in self._declared}
+        self._found: dict[str, str] = {}
+        self._target = target
+
+    def resolve(self, token: str) -> tuple[str | None, str]:
+        """The class that `token` means, or None and the reason why it is none."""
+        token = token.strip()
+        if not self._declared:
+            return self._found.setdefault(canonical(token), token), ""
+        name = self._by_token.get(token) or self._by_token.get(_plain(token)) or self._by_meaning.get(canonical(token))
+        return name, "" if name else f"label {token!r} is none of {_brief(self._by_token)}"
+
+    def counterpart(self, name: str) -> bool:
+        """Whether the target label set, if there is one, has a class of this meaning."""
+        return self._target is None or self._target.index(name) is not None
+
+    def label_set(self) -> LabelSet:
+        """The label set of the packed data: the target, the declared order, a known set, or sorted names."""
+        if self._target is not None:
+            return self._target
+        return identify(self._declared) if self._declared else order_of(self._found.values())
+
+    def ids(self, names: Iterable[str | None]) -> NDArray[np.int64]:
+        """Ids (N,) in `label_set()` for class names, -1 for None."""
+        labels = self.label_set()
+        table = {name: labels.index(name) for name in {*self._declared, *self._found.values()}}
+        return np.array([-1 if name is None else table[name] for name in names], np.int64)
+
+
+def order_of(names: Iterable[str]) -> LabelSet:
+    """A known label set when the names mean exactly its classes, else the names sorted (numbers by value).
+
+    >>> order_of(["Sad", "anger", "fear", "disgust", "joy", "neutral", "surprise"]).name
+    'fer2013'
+    """
+    names = list(names)
+    meanings = {canonical(name) for name in names}
+    for labels in KNOWN.values():
+        if meanings == {canonical(name) for name in labels.names}:
+            return labels
+    if not names:
+        raise MienError("no label found in the source", hint="say where labels are, or use --format")
+    return identify(sorted(names, key=lambda n: (0, int(n), n) if n.isdigit() else (1, 0, n)))
+
+
+def _plain(token: str) -> str:
+    """A whole number without leading zeros or a decimal point; other labels as they are."""
+    whole = token.removesuffix(".0")
+    return str(int(whole)) if whole.isascii() and whole.isdigit() else token
+
+
+def _brief(tokens: Iterable[str]) -> str:
+    known = list(tokens)
+    return ", ".join(known) if len(known) <= 12 else f"{', '.join(known[:10])} … {known[-1]}"

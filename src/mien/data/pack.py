@@ -1,0 +1,227 @@
+"""Importing: from any known format to a packed data set, in one pass and without holding it in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from mien.core.errors import MienError
+from mien.core.files import atomic_folder
+from mien.core.labels import LabelSet, known
+from mien.data.dataset import SPLITS, Dataset, DatasetInfo, describe, load, make_table, write_parts
+from mien.data.formats import by_name, recognise
+from mien.data.formats.base import Block, Entry, Names, Reading, Shape
+from mien.data.formats.names_file import read_names
+from mien.data.naming import Naming
+from mien.data.pixel_file import PixelFile, drop_colour
+from mien.data.rejects import FILE_NAME as REJECTS_FILE
+from mien.data.rejects import Rejects
+from mien.data.sizing import Colour, choose_shape
+from mien.data.split import complete
+from mien.data.votes_check import agreement, sentence
+from mien.data.votes_file import FILE_NAME as VOTES_FILE
+from mien.data.votes_file import read_votes
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """How to import. Every field has a default that suits most sources.
+
+    Attributes:
+        format: name of a format; None recognises it.
+        labels: built-in label set to map onto (or, for bare numbers without names, what they mean).
+        names: file with the class names, one a line or `0 angry`.
+        votes: FER+ vote file; None looks for fer2013new.csv beside the source, False takes none.
+        size: side in pixels; None keeps the size when all pictures agree on it.
+        colour: auto stores colour only when at least one picture shows any.
+        val_fraction: share of each class of train that becomes val when there is no val.
+        test_as_val: use the source's test split for validation.
+        seed: of the split.
+        strict: stop at the first row or file that cannot be taken.
+    """
+
+    format: str | None = None
+    labels: str | None = None
+    names: Path | None = None
+    votes: Path | Literal[False] | None = None
+    size: int | None = None
+    colour: Colour = "auto"
+    val_fraction: float = 0.2
+    test_as_val: bool = False
+    seed: int = 0
+    strict: bool = False
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A packed data set, what was decided on the way (sentences), and what was not taken."""
+
+    dataset: Dataset
+    notes: list[str]
+    rejects: Rejects
+
+
+def import_data(
+    source: Path,
+    out: Path,
+    *,
+    options: ImportOptions | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Imported:
+    """Read `source` in whatever format it has and write the packed data set `out`.
+
+    `out` appears complete or not at all. `progress` is called with the pictures done and their number, if known.
+
+    Raises:
+        MienError: the source is of no known format, holds no usable picture, or contradicts its votes; `out` exists
+            and `force` is not given; or, with `options.strict`, something in the source cannot be taken.
+    """
+    options = options or ImportOptions()
+    check_target(out, force=force)
+    reading = _open(source, options)
+    shape = choose_shape(reading.survey(), options.size, options.colour, reading.notes)
+    kept = _Kept(_naming(reading, options), Rejects(strict=options.strict))
+    with atomic_folder(out) as folder:
+        kept.write_pixels(folder / "images.npy", reading, shape, progress)
+        if not kept.entries:
+            raise _nothing_left(source, kept.rejects)
+        if kept.grey and shape.channels == 3 and options.colour == "auto":
+            drop_colour(folder / "images.npy")
+            reading.notes.add("the files are colour but show none: stored as grey")
+        _write_rest(folder, source, kept, reading, options)
+    return Imported(load(out), reading.notes.lines, kept.rejects)
+
+
+def check_target(out: Path, *, force: bool) -> None:
+    """Raise MienError unless `out` is free, or is a packed data set that `force` allows to replace."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / "dataset.json").is_file():
+        raise MienError(f"{out} exists and is not a packed data set", hint="choose another --out")
+    if not force:
+        raise MienError(f"{out} exists", hint="choose another --out, or replace it with --force")
+
+
+def _open(source: Path, options: ImportOptions) -> Reading:
+    """The recognised source, joined with its votes."""
+    if not source.exists():
+        raise MienError(f"no such file or folder: {source}")
+    form = by_name(options.format) if options.format else recognise(source)
+    reading = form.read(source)
+    reading.notes.lines.insert(0, f"read as {form.name}: {form.about}")
+    if options.votes is False:
+        return reading
+    beside = (source if source.is_dir() else source.parent) / VOTES_FILE
+    path = options.votes or (beside if beside.is_file() else None)
+    if path is not None:
+        votes = read_votes(path)
+        reading.join(votes)
+        reading.notes.add(f"FER+ votes from {path}: {len(votes):,} rows")
+    return reading
+
+
+def _naming(reading: Reading, options: ImportOptions) -> Naming:
+    """Names from the user's file, else from the source; a label set names bare numbers, else it is the target."""
+    target = known(options.labels) if options.labels else None
+    names = read_names(options.names) if options.names else reading.names
+    if names is None and target is not None and reading.numeric:
+        names = Names({str(i): name for i, name in enumerate(target.names)}, f"the label set {target.name}")
+    if names is not None:
+        reading.notes.add(f"class names from {names.origin}")
+    if target is not None:
+        reading.notes.add(f"labels mapped by name onto {target.name}: {', '.join(target.names)}")
+    return Naming(names.by_token if names else None, target)
+
+
+@dataclass
+class _Kept:
+    """The pictures that were taken: pixels go to disk, the rest is remembered."""
+
+    naming: Naming
+    rejects: Rejects
+    entries: list[Entry] = field(default_factory=list)
+    classes: list[str | None] = field(default_factory=list)
+    grey: bool = True
+
+    def write_pixels(self, path: Path, reading: Reading, shape: Shape, progress: Progress | None) -> None:
+        """One pass over the source: pixels of `shape` to `path`, faults to the rejects."""
+        with PixelFile(path, shape[:2] if shape.channels == 1 else tuple(shape)) as file:
+            for block in reading.blocks(shape, self.rejects):
+                file.append(self._take(block))
+                self.grey &= block.grey
+                if progress is not None:
+                    progress(len(self.entries) + len(self.rejects), reading.total)
+
+    def _take(self, block: Block) -> Any:
+        """Remember the usable entries of a block and return their pixels."""
+        resolved = [self._class_of(entry) for entry in block.entries]
+        good = [i for i, (usable, _) in enumerate(resolved) if usable]
+        self.entries += [block.entries[i] for i in good]
+        self.classes += [resolved[i][1] for i in good]
+        return block.images if len(good) == len(resolved) else block.images[good]
+
+    def _class_of(self, entry: Entry) -> tuple[bool, str | None]:
+        """Whether an entry can be used, and its class name (None for a test picture without a label)."""
+        where = (entry.row, entry.source)
+        if entry.split is not None and entry.split not in SPLITS:
+            self.rejects.add(*where, f"unknown split {entry.split!r}")
+            return False, None
+        if not entry.label:
+            if entry.split != "test":
+                self.rejects.add(*where, "no label")
+            return entry.split == "test", None
+        name, fault = self.naming.resolve(entry.label)
+        if name is None:
+            self.rejects.add(*where, fault)
+        elif not self.naming.counterpart(name):
+            self.rejects.leave_out(*where, f"class {name!r} has no counterpart in the chosen label set")
+            return False, None
+        return name is not None, name
+
+
+def _nothing_left(source: Path, rejects: Rejects) -> MienError:
+    first = f"; the first of {len(rejects):,}: {rejects.items[0].source}: {rejects.items[0].reason}" if rejects else ""
+    return MienError(f"{source}: no usable picture{first}", hint="check --format, --labels and --names")
+
+
+def _write_rest(folder: Path, source: Path, kept: _Kept, reading: Reading, options: ImportOptions) -> None:
+    """Splits, manifest, description and rejects beside the pixels."""
+    labels, ids = kept.naming.label_set(), kept.naming.ids(kept.classes)
+    given = [_renamed(entry.split, options) for entry in kept.entries]
+    splits, what = complete(given, ids, val_fraction=options.val_fraction, seed=options.seed)
+    if what:
+        reading.notes.add(what)
+    images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+    votes = _votes(kept.entries)
+    if votes is not None and (share := agreement(ids, labels, votes)) is not None:
+        reading.notes.add(sentence(share))
+    table = make_table(
+        label=ids, split=splits, source=[entry.source for entry in kept.entries], images=images, votes=votes
+    )
+    write_parts(folder, table, _describe(source, labels, images, table, reading, options))
+    if len(kept.rejects):
+        kept.rejects.write(folder / REJECTS_FILE)
+
+
+def _renamed(split: str | None, options: ImportOptions) -> str | None:
+    return "val" if split == "test" and options.test_as_val else split
+
+
+def _votes(entries: list[Entry]) -> Any:
+    if not all(entry.votes is not None for entry in entries):
+        return None
+    return np.array([entry.votes for entry in entries], np.int64)
+
+
+def _describe(
+    source: Path, labels: LabelSet, images: Any, table: Any, reading: Reading, options: ImportOptions
+) -> DatasetInfo:
+    chosen = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
+    return describe(source.stem, labels, images, table, source=source.name, notes=reading.notes.lines, options=chosen)

@@ -1,0 +1,55 @@
+"""Rows and files that could not be taken, with the reason: kept in a table, or fatal when the user wants it so."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from mien.core.errors import MienError
+from mien.core.files import atomic_path
+
+FILE_NAME = "rejects.csv"
+
+
+class Reject(NamedTuple):
+    """Position in the source counted from 0, the file (or file#row), why it was not taken, and the kind of reason."""
+
+    row: int
+    source: str
+    reason: str
+    kind: str
+
+
+@dataclass
+class Rejects:
+    """Collects what was not taken. With `strict`, the first damaged row or picture raises MienError instead."""
+
+    strict: bool = False
+    items: list[Reject] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def add(self, row: int, source: str, reason: str, *, kind: str = "damaged") -> None:
+        """Note something that is wrong with the source. Raises MienError when `strict`."""
+        if self.strict:
+            raise MienError(f"{source}: {reason}", hint="leave out --strict to skip such rows and go on")
+        self.items.append(Reject(row, source, reason, kind))
+
+    def leave_out(self, row: int, source: str, reason: str) -> None:
+        """Note something that the user's own choice (such as a smaller label set) leaves out; never fatal."""
+        self.items.append(Reject(row, source, reason, "left out"))
+
+    def counts(self) -> dict[str, int]:
+        """Rejects by kind."""
+        return dict(Counter(item.kind for item in self.items))
+
+    def write(self, path: Path) -> None:
+        """Write row, source and reason as CSV, in the order of the source."""
+        with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("row", "source", "reason"))
+            writer.writerows(item[:3] for item in sorted(self.items))

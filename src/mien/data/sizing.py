@@ -1,0 +1,55 @@
+"""Which height, width and channels a packed set gets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Literal
+
+import numpy as np
+
+from mien.core.errors import MienError
+from mien.data.formats.base import Notes, Shape
+
+LARGEST_DEFAULT = 224
+_SMALLEST, _LARGEST = 8, 1024
+Colour = Literal["auto", "grey", "colour"]
+
+
+def choose_shape(survey: Counter[Shape], size: int | None, colour: Colour, notes: Notes) -> Shape:
+    """The one shape for all pictures; what was decided goes to `notes`.
+
+    The size is `size`, or the pictures' own when they all agree, or else the median of their shorter sides, but at
+    most `LARGEST_DEFAULT`. Channels are 3 when any file has colour (the caller may find that none shows any).
+
+    Raises:
+        MienError: no picture can be read, or `size` is not between 8 and 1024.
+    """
+    if not survey:
+        raise MienError("no picture in the source can be read", hint="--strict names the first fault")
+    if size is not None and not _SMALLEST <= size <= _LARGEST:
+        raise MienError(f"a side of {size} pixels is not between {_SMALLEST} and {_LARGEST}")
+    sizes = Counter[tuple[int, int]]()
+    for shape, count in survey.items():
+        sizes[shape.height, shape.width] += count
+    height, width = _size(sizes, size, notes)
+    files_have_colour = any(shape.channels == 3 for shape in survey)
+    channels = {"auto": 3 if files_have_colour else 1, "grey": 1, "colour": 3}[colour]
+    return Shape(height, width, channels)
+
+
+def _size(sizes: Counter[tuple[int, int]], size: int | None, notes: Notes) -> tuple[int, int]:
+    wanted = (size, size) if size else None
+    if wanted is None and len(sizes) == 1:
+        return next(iter(sizes))
+    if wanted is None:
+        shorter = [min(pair) for pair in sizes.elements()]
+        side = min(max(int(np.median(shorter)), _SMALLEST), LARGEST_DEFAULT)
+        wanted = (side, side)
+    changed = sum(count for pair, count in sizes.items() if pair != wanted)
+    if changed:
+        seen = ", ".join(f"{w}×{h}: {n:,}" for (h, w), n in sizes.most_common(3))
+        more = f" and {len(sizes) - 3} more sizes" if len(sizes) > 3 else ""
+        notes.add(
+            f"{changed:,} pictures cut to the centre square and resized to {wanted[0]}×{wanted[1]} ({seen}{more})"
+        )
+    return wanted

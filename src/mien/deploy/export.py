@@ -1,0 +1,145 @@
+"""A trained classifier as one ONNX file that takes raw pictures and knows how to use itself.
+
+The graph is the whole way from uint8 pixels to calibrated probabilities: centre crop, normalisation, net, each
+head's logits divided by its temperature, softmax. Logits are no output of their own: the logarithm of the
+probabilities is the logits up to a constant, which is all that calibration or distillation needs.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Literal, final
+
+import onnx
+import torch
+from google.protobuf.message import Message
+from torch import Tensor, nn
+
+from mien import __version__
+from mien.core.errors import MienError
+from mien.core.files import atomic_path, write_text
+from mien.core.rundir import RunDir
+from mien.core.spec import ModelSpec
+from mien.deploy.card import model_card
+from mien.deploy.runtime import INPUT, OUTPUT_PREFIX
+from mien.models.classifier import Classifier
+from mien.models.store import load_classifier
+
+# The version torch's exporter is written for; ONNX Runtime reads it since 1.14.
+OPSET = 18
+# A protobuf message ends at 2 GiB; the rest is left to the graph.
+LARGEST_WEIGHTS = 2**31 - 2**24
+Weights = Literal["best", "last"]
+# Two, because torch takes a batch of one for a constant.
+_EXAMPLE_BATCH = 2
+
+
+@final
+class _Deployed(nn.Module):
+    """Pixels (N, H, W) or (N, H, W, 3), uint8, to the probabilities (N, K) of each head."""
+
+    def __init__(self, classifier: Classifier, spec: ModelSpec) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.temperatures = [head.temperature for head in spec.heads]
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        channels_first = pixels.permute(0, 3, 1, 2) if pixels.ndim == 4 else pixels
+        logits = self.classifier(channels_first)
+        return tuple((z / t).softmax(1) for z, t in zip(logits, self.temperatures, strict=True))
+
+
+def export_onnx(classifier: Classifier, spec: ModelSpec, path: Path, *, opset: int = OPSET) -> None:
+    """Write `classifier` to `path`; input `pixels`, one output `probabilities_HEAD` per head, any batch size.
+
+    Weights are fp32, batch norm is folded into the convolutions before it, the file carries no path, name or
+    stack trace of this machine. The classifier is left as it is.
+
+    Args:
+        classifier: on any device, in any mode.
+        spec: goes into the file; differs from the classifier's own at most in what its net does not compute
+            (temperatures, threshold, margin, provenance).
+        path: the new file; an old one is replaced as a whole.
+        opset: version of the ONNX operators.
+
+    Raises:
+        MienError: `spec` is of another net, or the net cannot be written as a single ONNX file.
+    """
+    _check_spec(classifier, spec)
+    model = _trace(_Deployed(copy.deepcopy(classifier).cpu().float(), spec).eval(), spec, opset)
+    _sign(model, spec)
+    onnx.checker.check_model(model, full_check=True)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+
+
+def export_run(run: Path, *, weights: Weights = "best") -> Path:
+    """Write `export/model.onnx` and its card into a run folder and return the model's path.
+
+    Raises:
+        MienError: no run folder, no such weights, or as `export_onnx`.
+    """
+    folder = RunDir(run).require()
+    source = folder.best if weights == "best" else folder.last
+    if not source.is_file():
+        raise MienError(f"{run}: no weights {source.name}", hint="train first, or take --weights last")
+    classifier, spec = load_classifier(source)
+    export_onnx(classifier, spec, folder.exported)
+    write_text(folder.exported.with_name("card.md"), model_card(folder, spec, weights=weights))
+    return folder.exported
+
+
+def _check_spec(classifier: Classifier, spec: ModelSpec) -> None:
+    own = classifier.spec
+    computed = ("architecture", "options", "height", "width", "channels", "crop", "normalise")
+    differing = [name for name in computed if getattr(own, name) != getattr(spec, name)]
+    if [(h.name, h.labels) for h in own.heads] != [(h.name, h.labels) for h in spec.heads]:
+        differing.append("heads")
+    if differing:
+        raise MienError(f"the spec is not that of the net: {', '.join(differing)} differ")
+    if sum(p.numel() * 4 for p in classifier.parameters()) > LARGEST_WEIGHTS:
+        raise MienError(f"{spec.architecture}: more than 2 GB of weights do not fit one ONNX file")
+
+
+def _trace(deployed: _Deployed, spec: ModelSpec, opset: int) -> onnx.ModelProto:
+    colour = (3,) if spec.channels == 3 else ()
+    example = torch.zeros(_EXAMPLE_BATCH, spec.height, spec.width, *colour, dtype=torch.uint8)
+    try:
+        program = torch.onnx.export(
+            deployed,
+            (example,),
+            dynamo=True,
+            input_names=[INPUT],
+            output_names=[OUTPUT_PREFIX + head.name for head in spec.heads],
+            dynamic_shapes=({0: "batch"},),
+            opset_version=opset,
+            verbose=False,
+        )
+    except torch.onnx.OnnxExporterError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise MienError(f"{spec.architecture}: cannot be written as ONNX ({reason})") from error
+    assert program is not None  # only without dynamo it is
+    model: onnx.ModelProto = program.model_proto
+    if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        raise MienError(f"{spec.architecture}: its graph holds for one batch size only, which cannot be exported")
+    return model
+
+
+def _sign(model: onnx.ModelProto, spec: ModelSpec) -> None:
+    """The spec and mien's name go in; what the exporter noted about this machine's code goes out."""
+    _forget_origin(model)
+    model.producer_name, model.producer_version = "mien", __version__
+    model.graph.name = spec.architecture
+    for key, text in spec.to_metadata().items():
+        model.metadata_props.add(key=key, value=text)
+
+
+def _forget_origin(message: Message) -> None:
+    """Clear stack traces, names of modules and shapes in between, however deep in the model they are."""
+    for field, value in message.ListFields():
+        if field.name in ("metadata_props", "doc_string", "value_info"):
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            for part in [value] if isinstance(value, Message) else value:
+                _forget_origin(part)

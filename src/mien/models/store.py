@@ -1,0 +1,69 @@
+"""Weights on disk: safetensors with the model's spec as metadata. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mien.core.errors import MienError
+from mien.core.files import atomic_path
+from mien.core.spec import ModelSpec
+from mien.models.classifier import Classifier, build_classifier
+
+
+def save_weights(path: Path, module_state: Mapping[str, Tensor], spec: ModelSpec) -> None:
+    """Write a classifier's `state_dict()` and spec; `path` holds the whole new file or the old one."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module_state.items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata=spec.to_metadata())
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], ModelSpec]:
+    """Tensors and spec of a weights file.
+
+    Raises:
+        MienError: the file is missing, damaged, or carries no spec.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            spec = ModelSpec.from_metadata(file.metadata(), source=str(path))
+            return {name: file.get_tensor(name) for name in file.keys()}, spec  # noqa: SIM118 - not a dict
+    except FileNotFoundError:
+        raise MienError(f"{path}: no such weights file") from None
+    except (SafetensorError, OSError) as error:
+        raise MienError(
+            f"{path}: not a readable safetensors file ({error})",
+            hint="copy it again, or take another checkpoint",
+        ) from None
+
+
+def load_classifier(path: Path) -> tuple[Classifier, ModelSpec]:
+    """The classifier of a weights file, in eval mode on the CPU, and its spec. Random states are left alone.
+
+    Raises:
+        MienError: as `read_weights`, or when the tensors are not those of the spec's network.
+    """
+    tensors, spec = read_weights(path)
+    with torch.random.fork_rng(devices=[]):
+        classifier = build_classifier(spec, start=False)
+    _check(path, {name: tuple(t.shape) for name, t in classifier.state_dict().items()}, tensors)
+    classifier.load_state_dict(tensors)
+    return classifier.eval(), spec
+
+
+def _check(path: Path, wanted: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor]) -> None:
+    """Raise MienError naming the tensors in which a file and a network differ."""
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    problems = [
+        f"{name} is {found.get(name, 'missing')}, the network has {wanted.get(name, 'none')}"
+        for name in sorted(wanted.keys() | found.keys())
+        if wanted.get(name) != found.get(name)
+    ]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise MienError(f"{path}: tensors do not fit its spec: {'; '.join(problems[:3])}{more}")

@@ -1,0 +1,46 @@
+"""vgg-fer: the VGG net of Khaireddin & Chen 2021 (arXiv 2105.03588) for 40 px crops.
+
+Their 73.28 % on FER2013's PrivateTest are with ten crops, after a last training on train and val together.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from mien.core.spec import Frozen
+from mien.models.blocks import Rate, Width, Widths, conv_norm, flat_features, start_kaiming
+from mien.models.entry import Backbone, Shape
+
+
+class VggOptions(Frozen):
+    """Defaults are the published net's; its convolutions' biases are left out, as a norm follows."""
+
+    widths: Widths = Field((64, 128, 256, 512), description="channels of the stages, two convolutions each")
+    dense: Width = Field(4096, description="width of both dense layers; 512 does with a tenth of the weights")
+    dropout: Rate = Field(0.2, description="rate in each dense layer")
+
+
+def _stage(inputs: int, width: int) -> nn.Sequential:
+    return nn.Sequential(conv_norm(inputs, width), conv_norm(width, width), nn.MaxPool2d(2))
+
+
+def _dense(inputs: int, options: VggOptions) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, options.dense), nn.Dropout(options.dropout), nn.ReLU(inplace=True))
+
+
+class VggFer(Backbone):
+    """Features (N, dense)."""
+
+    def __init__(self, shape: Shape, options: VggOptions) -> None:
+        super().__init__()
+        inputs = (shape.channels, *options.widths)
+        stages = [_stage(before, width) for before, width in zip(inputs, options.widths, strict=False)]
+        self.stages = nn.Sequential(*stages, nn.Flatten())
+        self.dense = nn.Sequential(_dense(flat_features(self.stages, shape), options), _dense(options.dense, options))
+        self.out_features = options.dense
+        start_kaiming(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: Tensor = self.dense(self.stages(x))
+        return features

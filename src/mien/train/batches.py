@@ -1,0 +1,125 @@
+"""The training set as tensors, and its batches: whole-epoch permutations that depend on the seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mien.core import votes as ferplus
+from mien.core.errors import MienError
+from mien.core.recipe import LossConfig
+from mien.data.dataset import Dataset
+
+# Streams of random numbers, so that none disturbs another: default_rng([seed, stream, epoch or step]).
+SHUFFLE, AUGMENT, TARGETS, PROBE, TORCH = range(5)
+
+
+def generator(seed: int, stream: int, *position: int) -> np.random.Generator:
+    """The generator of one use at one place of a training; nothing has to be saved to resume it."""
+    return np.random.default_rng([seed, stream, *position])
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A split in memory.
+
+    Attributes:
+        images: uint8 (N, C, H, W) on the training device, one tensor.
+        labels: int64 (N,), −1 for none.
+        votes: float (N, 8) target distributions; rows of zeros take no part. None without a second head.
+        weight: float (N,).
+    """
+
+    images: Tensor
+    labels: Tensor
+    votes: Tensor | None
+    weight: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One process's part of a global batch: positions in the training set and their place in the batch."""
+
+    epoch: int
+    step: int
+    indices: NDArray[np.int64]
+    part: slice
+
+
+def vote_targets(votes: NDArray[np.int64], scheme: str, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Targets (N, 8) of a scheme. `soft` normalises all votes for expressions but the single ones."""
+    if scheme == "probability":
+        return ferplus.probability_draw(votes, rng)
+    if scheme != "soft":
+        return ferplus.SCHEMES[scheme](votes)
+    left = ferplus.without_single_votes(votes)[:, : ferplus.EXPRESSIONS].astype(np.float32)
+    return np.asarray(left / np.maximum(left.sum(1, keepdims=True), 1), np.float32)
+
+
+def load_pictures(
+    data: Dataset, rows: NDArray[np.int64], *, device: torch.device, loss: LossConfig | None, with_votes: bool
+) -> Pictures:
+    """The pictures of `rows` as tensors. `loss` gives the vote scheme; without it votes follow the official majority.
+
+    Raises:
+        MienError: none of the pictures has a label or votes.
+    """
+    images = torch.from_numpy(np.ascontiguousarray(data.images[rows]))
+    images = images.permute(0, 3, 1, 2).contiguous() if images.ndim == 4 else images.unsqueeze(1)
+    votes = None
+    if with_votes and data.votes is not None:
+        chosen = data.votes[rows]
+        scheme = loss.vote_scheme if loss else "majority"
+        # "probability" starts from its expectation; `step` draws from it at each presentation.
+        scheme = "cross-entropy" if scheme == "probability" else scheme
+        votes = torch.from_numpy(vote_targets(chosen, scheme, np.random.default_rng(0))).to(device)
+    labels = torch.from_numpy(data.label[rows])
+    if not bool((labels >= 0).any()) and (votes is None or not bool(votes.any())):
+        raise MienError(f"{data.path}: none of these {len(rows)} pictures has a label", hint="import labelled data")
+    weight = torch.from_numpy(data.column("weight")[rows].astype(np.float32))
+    return Pictures(images.to(device), labels.to(device), votes, weight.to(device))
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Global batches of a training set; the last, smaller one of an epoch is left out."""
+
+    count: int
+    batch_size: int
+    seed: int
+    rank: int = 0
+    world: int = 1
+
+    def __post_init__(self) -> None:
+        if self.batch_size % self.world:
+            raise MienError(
+                f"train.batch_size = {self.batch_size} cannot be shared by {self.world} processes",
+                hint=f"take a multiple of {self.world}",
+            )
+        if self.count < self.batch_size:
+            raise MienError(
+                f"the training set has {self.count} pictures, fewer than one batch of {self.batch_size}",
+                hint=f"--set train.batch_size={max(2, self.count // 4)}",
+            )
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps in one epoch."""
+        return self.count // self.batch_size
+
+    def epoch(self, epoch: int, *, first: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from step `first` on, in an order of the seed and epoch alone."""
+        order = generator(self.seed, SHUFFLE, epoch).permutation(self.count)
+        share = self.batch_size // self.world
+        part = slice(self.rank * share, (self.rank + 1) * share)
+        for step in range(first, self.per_epoch):
+            indices = order[step * self.batch_size : (step + 1) * self.batch_size]
+            yield Batch(epoch, step, indices.astype(np.int64), part)

@@ -1,0 +1,134 @@
+"""The training loop: epochs of steps, a measurement after each, checkpoints between."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from accelerate import Accelerator
+from torch import nn
+
+from mien.core.recipe import Recipe
+from mien.train import checkpoint
+from mien.train.batches import Batches, Pictures
+from mien.train.checkpoint import Progress
+from mien.train.measure import Measured, measure
+from mien.train.schedule import factor
+from mien.train.step import Learner, Step
+from mien.train.store import RunStore
+
+
+class Watcher(Protocol):
+    """Sees how far a training is; draws a progress bar or nothing."""
+
+    def step(self, progress: Progress, *, waited: float) -> None:
+        """After each step; `waited` seconds were spent on getting its batch."""
+
+    def epoch(self, row: dict[str, float | int]) -> None:
+        """After each epoch."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the loop works with."""
+
+    recipe: Recipe
+    accelerator: Accelerator
+    batches: Batches
+    step: Step
+    evaluated: nn.Module
+    val: Pictures
+    probe: Pictures | None
+    store: RunStore
+
+
+def fit(parts: Parts, learner: Learner, progress: Progress, watcher: Watcher) -> Progress:
+    """Train from where `progress` stands to the end of the recipe or until early stopping."""
+    rehearse(parts, learner)
+    if progress.epoch:
+        parts.store.publish(learner, progress)
+    while progress.epoch < parts.recipe.train.epochs and not progress.stopped:
+        _epoch(parts, learner, progress, watcher)
+        _close(parts, learner, progress)
+        watcher.epoch(progress.rows[-1])
+    return progress
+
+
+def rehearse(parts: Parts, learner: Learner) -> None:
+    """Measure two validation batches, so that a fault there shows now and not after the first epoch."""
+    parts.evaluated.load_state_dict(learner.averaged())
+    size = parts.recipe.train.eval_batch_size
+    measure(parts.evaluated, parts.val, parts.accelerator, batch_size=size, batches=2)
+
+
+def _epoch(parts: Parts, learner: Learner, progress: Progress, watcher: Watcher) -> None:
+    learner.model.train()
+    every = parts.recipe.train.checkpoint_minutes * 60
+    saved = before = time.perf_counter()
+    for batch in parts.batches.epoch(progress.epoch, first=progress.step):
+        waited = time.perf_counter() - before
+        result = parts.step(learner, batch)
+        progress.step += 1
+        progress.loss_sum += result.loss.item()
+        progress.norm_sum += result.gradient_norm.item()
+        now = time.perf_counter()
+        progress.seconds += now - before
+        before = now
+        watcher.step(progress, waited=waited)
+        if every and now - saved > every and parts.accelerator.is_main_process:
+            checkpoint.save(parts.store.run.resume, learner, progress)
+            saved = before = time.perf_counter()
+
+
+def _close(parts: Parts, learner: Learner, progress: Progress) -> None:
+    """Measure, note the epoch in the history, save."""
+    started = time.perf_counter()
+    parts.evaluated.load_state_dict(learner.averaged())
+    size = parts.recipe.train.eval_batch_size
+    val = measure(parts.evaluated, parts.val, parts.accelerator, batch_size=size)
+    probe = measure(parts.evaluated, parts.probe, parts.accelerator, batch_size=size) if parts.probe else None
+    progress.rows.append(_row(parts, learner, progress, val, probe))
+    _judge(parts.recipe, progress, val)
+    learner.plateau.update(val.loss) if parts.recipe.schedule.name == "plateau" else None
+    progress.epoch += 1
+    progress.step, progress.loss_sum, progress.norm_sum = 0, 0.0, 0.0
+    progress.seconds += time.perf_counter() - started
+    if parts.accelerator.is_main_process:
+        checkpoint.save(parts.store.run.resume, learner, progress)
+        parts.store.publish(learner, progress)
+    parts.accelerator.wait_for_everyone()
+
+
+def _row(
+    parts: Parts, learner: Learner, progress: Progress, val: Measured, probe: Measured | None
+) -> dict[str, float | int]:
+    steps = max(progress.step, 1)
+    shape = factor(parts.recipe.schedule, progress.epoch + 1, parts.recipe.train.epochs) * learner.plateau.factor
+    row: dict[str, float | int] = {
+        "epoch": progress.epoch + 1,
+        "step": (progress.epoch + 1) * parts.batches.per_epoch,
+        "learning_rate": parts.recipe.optimiser.learning_rate * shape,
+        "train_loss": progress.loss_sum / steps,
+        "gradient_norm": progress.norm_sum / steps,
+    }
+    if probe:
+        row |= {"train_eval_loss": probe.loss, "train_eval_accuracy": probe.accuracy}
+    row |= {"val_loss": val.loss, "val_accuracy": val.accuracy}
+    if not math.isnan(val.votes_accuracy):
+        row["val_ferplus_accuracy"] = val.votes_accuracy
+    return row
+
+
+def _judge(recipe: Recipe, progress: Progress, val: Measured) -> None:
+    """Whether this epoch is the best so far, and whether it is time to stop."""
+    figure = val.accuracy if recipe.stopping.metric == "accuracy" else -val.loss
+    if math.isnan(figure):
+        figure = val.votes_accuracy
+    if progress.best is None or figure > progress.best:
+        progress.best, progress.best_epoch, progress.waited = figure, progress.epoch + 1, 0
+        return
+    progress.waited += 1
+    patience = recipe.stopping.patience_epochs
+    progress.stopped = patience is not None and progress.waited >= patience

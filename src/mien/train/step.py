@@ -1,0 +1,127 @@
+"""One step: draw, augment, forward, loss, backward, update, average. The only place where weights change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from mien.augment import batched
+from mien.core.errors import MienError
+from mien.core.recipe import Recipe
+from mien.train.average import Ema
+from mien.train.batches import AUGMENT, TARGETS, TORCH, Batch, Pictures, generator
+from mien.train.losses import best_of_targets, smoothed_cross_entropy, soft_cross_entropy
+from mien.train.optim import set_rate
+from mien.train.schedule import Plateau, factor
+
+
+@dataclass
+class Learner:
+    """What a training changes: the model (wrapped for many processes), optimiser, averages, plateau."""
+
+    model: nn.Module
+    wrapped: nn.Module
+    optimiser: torch.optim.Optimizer
+    ema: Ema | None
+    plateau: Plateau
+
+    def averaged(self) -> dict[str, Tensor]:
+        """The weights that are validated and exported: the averages where there are any."""
+        return self.ema.state if self.ema else self.model.state_dict()
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """Loss and gradient norm of a step, kept on the device."""
+
+    loss: Tensor
+    gradient_norm: Tensor
+
+
+class Step:
+    """Calls with a learner and a batch do one update and return a `StepResult`."""
+
+    def __init__(self, recipe: Recipe, pictures: Pictures, accelerator: Accelerator, *, per_epoch: int) -> None:
+        self.recipe, self.pictures, self.accelerator = recipe, pictures, accelerator
+        self.per_epoch = per_epoch
+
+    def __call__(self, learner: Learner, batch: Batch) -> StepResult:
+        position = batch.epoch * self.per_epoch + batch.step
+        recipe = self.recipe
+        time = batch.epoch + batch.step / self.per_epoch
+        shape = factor(recipe.schedule, time, recipe.train.epochs) * learner.plateau.factor
+        set_rate(learner.optimiser, recipe.optimiser.learning_rate * shape)
+        # Dropout masks depend on seed, step and process alone: a resumed run draws the same ones.
+        seed = generator(recipe.train.seed, TORCH, position, self.accelerator.process_index).integers(2**62)
+        torch.manual_seed(int(seed))
+        inputs, indices = self._inputs(batch, position)
+        learner.optimiser.zero_grad(set_to_none=True)
+        loss = self._loss(learner.wrapped(inputs), indices, position)
+        self._check(loss, batch, position)
+        self.accelerator.backward(loss)
+        norm = self._clip(learner.model)
+        learner.optimiser.step()
+        if learner.ema:
+            learner.ema.update(learner.model)
+        return StepResult(loss.detach(), norm)
+
+    def _inputs(self, batch: Batch, position: int) -> tuple[Tensor, Tensor]:
+        recipe, images = self.recipe, self.pictures.images
+        size = (images.shape[2], images.shape[3])
+        rng = generator(recipe.train.seed, AUGMENT, position)
+        crop = recipe.data.crop
+        params = batched.draw(recipe.augment, rng, batch.indices, epoch=batch.epoch, size=size, crop=crop)
+        indices = torch.from_numpy(batch.indices[batch.part]).to(images.device)
+        inputs = batched.apply(images[indices], params[batch.part], recipe.augment, crop=crop)
+        return inputs.contiguous(memory_format=torch.channels_last), indices
+
+    def _loss(self, logits: tuple[Tensor, ...], indices: Tensor, position: int) -> Tensor:
+        """The mean over the batch; a picture without target for a head adds nothing, so parts of a batch add up."""
+        config, pictures = self.recipe.loss, self.pictures
+        loss = smoothed_cross_entropy(logits[0], pictures.labels[indices], config.label_smoothing)
+        if pictures.votes is not None and len(logits) > 1:
+            loss = loss + config.votes_weight * self._vote_loss(logits[1], indices, position)
+        return (loss * pictures.weight[indices]).mean()
+
+    def _vote_loss(self, logits: Tensor, indices: Tensor, position: int) -> Tensor:
+        assert self.pictures.votes is not None
+        targets = self.pictures.votes[indices]
+        scheme = self.recipe.loss.vote_scheme
+        if scheme == "multi-target":
+            return best_of_targets(logits, targets)
+        if scheme == "probability":
+            targets = self._drawn(targets, position)
+        return soft_cross_entropy(logits, targets)
+
+    def _drawn(self, targets: Tensor, position: int) -> Tensor:
+        """One class for each picture from its distribution; rows of zeros stay zero."""
+        rng = generator(self.recipe.train.seed, TARGETS, position, self.accelerator.process_index)
+        point = torch.from_numpy(rng.random((len(targets), 1))).to(targets.device, targets.dtype)
+        edges = targets.cumsum(1)
+        drawn = (point * edges[:, -1:] >= edges).sum(1).clamp(max=targets.shape[1] - 1)
+        return torch.where(targets.any(1, keepdim=True), torch.eye(targets.shape[1])[drawn], targets)
+
+    def _check(self, loss: Tensor, batch: Batch, position: int) -> None:
+        if not bool(torch.isfinite(loss)):
+            raise MienError(
+                f"the loss became {loss.item()} at step {position} (epoch {batch.epoch + 1}, batch {batch.step + 1})",
+                hint="the last good state is kept: mien resume RUN --set optimiser.learning_rate=… (lower), "
+                "or set optimiser.clip_norm",
+            )
+
+    def _clip(self, model: nn.Module) -> Tensor:
+        limit = self.recipe.optimiser.clip_norm
+        if limit is not None:
+            return nn.utils.clip_grad_norm_(model.parameters(), limit)
+        return nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+
+
+def make_learner(model: nn.Module, optimiser: Any, recipe: Recipe, accelerator: Accelerator) -> Learner:
+    """A learner at its start."""
+    wrapped = accelerator.prepare_model(model)
+    ema = Ema(model, recipe.average.ema_decay) if recipe.average.ema_decay else None
+    return Learner(model, wrapped, optimiser, ema, Plateau(recipe.schedule))

@@ -1,0 +1,83 @@
+"""What a training leaves in its run folder while it goes on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import platform
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import tomli_w
+import torch
+from torch import Tensor
+
+from mien.core import recipe as recipes
+from mien.core.files import write_json, write_text
+from mien.core.recipe import Recipe
+from mien.core.rundir import RunDir
+from mien.core.spec import ModelSpec
+from mien.models.store import save_weights
+from mien.train.checkpoint import Progress
+from mien.train.step import Learner
+
+
+@dataclass(frozen=True)
+class RunStore:
+    """Writes the files of one run, each atomically."""
+
+    run: RunDir
+    spec: ModelSpec
+
+    def publish(self, learner: Learner, progress: Progress) -> None:
+        """History, last and best weights for the epoch that `progress` has just finished. Writing twice is harmless."""
+        write_text(self.run.history, to_csv(progress.rows))
+        state = learner.averaged()
+        self._weights("last", state, progress)
+        if progress.best_epoch == progress.epoch:
+            self._weights("best", state, progress)
+
+    def _weights(self, which: str, state: dict[str, Tensor], progress: Progress) -> None:
+        row = progress.rows[-1]
+        told = {"epoch": str(row["epoch"]), "val_accuracy": f"{row['val_accuracy']:.6f}"}
+        spec = self.spec.model_copy(update={"provenance": self.spec.provenance | told})
+        save_weights(self.run.best if which == "best" else self.run.last, state, spec)
+
+
+def to_csv(rows: list[dict[str, float | int]]) -> str:
+    """Rows of figures as CSV; floats keep all their digits."""
+    text = io.StringIO()
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_recipe(run: RunDir, recipe: Recipe) -> None:
+    """The whole recipe, defaults included, so that a later mien reads the same."""
+    write_text(run.recipe, tomli_w.dumps(recipes.to_tree(recipe)))
+
+
+def write_environment(run: RunDir, *, device: str, precision: str, processes: int) -> None:
+    """Versions and machine of a training."""
+    packages = {}
+    for name in ("mien", "torch", "numpy", "accelerate", "timm", "onnxruntime"):
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    facts: dict[str, Any] = {
+        "python": sys.version.split()[0],
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "packages": packages,
+        "device": device,
+        "precision": precision,
+        "processes": processes,
+        "threads": torch.get_num_threads(),
+        "amx_bf16": bool(torch.cpu.get_capabilities().get("amx_bf16", False)),
+    }
+    write_json(run.environment, facts)

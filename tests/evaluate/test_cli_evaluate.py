@@ -1,0 +1,112 @@
+"""`mien eval` from the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mien.cli.app import run
+from mien.core.files import write_text
+from mien.core.rundir import RunDir
+from mien.data.dataset import save
+from mien.evaluate.answerer import TorchAnswerer
+from mien.evaluate.ensemble import Ensemble
+from mien.evaluate.evaluate import evaluate
+from mien.models.classifier import Classifier
+from mien.models.store import save_weights
+
+
+@pytest.fixture
+def place(
+    data_of: Callable[..., Any], net: Callable[..., Classifier], pictures: np.ndarray, tmp_path: Path
+) -> tuple[Path, Any]:
+    """A folder with a run, a second net and a packed data set with votes, without test labels."""
+    rng = np.random.default_rng(1)
+    label = [*rng.integers(0, 7, 8), -1, -1, -1]
+    votes = 5 * np.eye(10, dtype=int)[rng.integers(0, 8, 11)]
+    data = data_of(pictures, label, split=["val"] * 8 + ["test"] * 3, votes=votes)
+    save(tmp_path / "packed", data.images, data.table, data.info)
+    write_text(RunDir(tmp_path / "run").recipe, "")
+    for path, seed in ((RunDir(tmp_path / "run").best, 0), (tmp_path / "other.safetensors", 1)):
+        classifier = net(seed=seed)
+        save_weights(path, classifier.state_dict(), classifier.spec)
+    return tmp_path, data
+
+
+def call(place: Path, *words: str) -> int:
+    return run(["eval", str(place / "run"), str(place / "packed"), "--device", "cpu", *words])
+
+
+def test_a_run_is_printed_and_its_eval_folder_written(place: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, _ = place
+    assert call(folder) == 0
+    said = capsys.readouterr().out
+    for word in ("val · 8 pictures", "macro-F1", "log loss", "calibration error", "recall", "FER+ majority", "disgust"):
+        assert word in said
+    assert "no pictures" in said
+    assert {p.name for p in (folder / "run" / "eval").iterdir()} >= {"metrics.json", "predictions.parquet", "plots"}
+
+
+def test_json_is_one_object_with_the_figures_of_the_library(
+    place: Any, net: Callable[..., Classifier], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, data = place
+    assert call(folder, "--json", "--tta", "flip-shift") == 0
+    said = json.loads(capsys.readouterr().out)
+    wanted = evaluate(TorchAnswerer(net()), data, tta="flip-shift").to_json()["scores"]
+    for kind in ("labels", "ferplus"):
+        assert said["scores"][kind]["confusion"] == [list(row) for row in wanted[kind]["confusion"]]
+        assert said["scores"][kind]["log_loss"] == pytest.approx(wanted[kind]["log_loss"], abs=1e-4)
+    assert (said["tta"], said["folder"]) == ("flip-shift", str(folder / "run" / "eval"))
+
+
+def test_models_are_averaged_and_the_first_runs_folder_stays_untouched(
+    place: Any, net: Callable[..., Classifier], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, data = place
+    assert call(folder, "--json", "--with", str(folder / "other.safetensors")) == 0
+    said = json.loads(capsys.readouterr().out)
+    pair = Ensemble([TorchAnswerer(net(seed=seed)) for seed in (0, 1)])
+    assert said["scores"]["labels"]["log_loss"] == pytest.approx(
+        evaluate(pair, data).scores["labels"].metrics.log_loss, abs=1e-4
+    )
+    assert said["folder"] is None
+    assert not (folder / "run" / "eval").exists()
+    assert call(folder, "--with", str(folder / "other.safetensors"), "--out", str(folder / "both")) == 0
+    assert (folder / "both" / "metrics.json").is_file()
+
+
+def test_an_unlabelled_split_is_answered_and_said_to_be(place: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, _ = place
+    assert call(folder, "--split", "test") == 0
+    assert "no picture has one; predictions only" in capsys.readouterr().out
+
+
+def test_a_weights_file_alone_writes_nothing_unless_told_where(place: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, _ = place
+    before = sorted(folder.rglob("*"))
+    assert run(["eval", str(folder / "other.safetensors"), str(folder / "packed"), "--device", "cpu"]) == 0
+    assert "nothing written; --out FOLDER" in capsys.readouterr().out
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--split", "tset"], "splits: test, val"),
+        (["--tta", "five-crop"], "ten-crop"),
+        (["--weights", "last"], "--weights best"),
+        (["--weights", "newest"], "best"),
+        (["--with", "gone"], "gone: no such run or model"),
+    ],
+)
+def test_wrong_use_exits_with_2_and_says_what_to_do(
+    place: Any, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert call(place[0], *words) == 2
+    assert message in capsys.readouterr().err

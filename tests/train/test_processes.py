@@ -1,0 +1,80 @@
+"""Many processes through accelerate, and kills at random moments: the same command, the same numbers."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.data.dataset import Dataset
+
+# emotion-net has no batch norm: there each process would take the statistics of its own part of the batch.
+SETTINGS = [
+    "--recipe=emotion-net",
+    "--set=model.options={ conv_dropout = 0, dense_dropout = 0, dense = 32 }",
+    "--set=train.epochs=2",
+    "--set=train.batch_size=20",
+    "--set=train.precision=fp32",
+    "--set=train.device=cpu",
+    "--set=data.votes=true",
+    "--set=augment.flip=random",
+    "--set=augment.rotation_degrees=10",
+    "--set=optimiser.learning_rate=1e-3",
+]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+
+
+def history(run: Path) -> dict[str, np.ndarray]:
+    with (run / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+
+
+def test_two_processes_reach_the_history_of_one_with_the_same_global_batch(bar_set: Dataset, tmp_path: Path) -> None:
+    command = ["-m", "mien", "train", str(bar_set.path), *SETTINGS]
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
+    launch += ["--mixed_precision=no", "--dynamo_backend=no", "--num_cpu_threads_per_process=1", "--main_process_port=0"]
+    for name, extra in (("one", []), ("two", launch)):
+        words = [sys.executable, *extra, *command, f"--out={tmp_path / name}"]
+        done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=180, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+    one, two = history(tmp_path / "one"), history(tmp_path / "two")
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_allclose(two[name], one[name], rtol=2e-4, err_msg=name)
+
+
+def test_a_process_killed_at_random_moments_always_resumes(bar_set: Dataset, tmp_path: Path) -> None:
+    run, rng = tmp_path / "run", np.random.default_rng(0)
+    first = ["train", str(bar_set.path), *SETTINGS, "--set=train.epochs=60", f"--out={run}"]
+    words = [*first, "--set=train.checkpoint_minutes=1e-9"]
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-m", "mien", *words], env=environment(), stderr=subprocess.PIPE)
+        while not (run / "weights" / "resume" / "state.safetensors").exists():
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            time.sleep(0.05)
+        time.sleep(float(rng.uniform(0.2, 1.5)))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        words = ["resume", str(run)]
+    done = subprocess.run(
+        [sys.executable, "-m", "mien", "resume", str(run), "--set=train.epochs=61"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert history(run)["epoch"].tolist() == pytest.approx(list(range(1, 62)))
+    assert not [p for p in run.rglob("*") if ".tmp" in p.name]

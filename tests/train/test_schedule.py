@@ -1,0 +1,53 @@
+"""The learning rate over time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mien.core.recipe import ScheduleConfig
+from mien.train.schedule import Plateau, factor
+
+
+def curve(config: ScheduleConfig, epochs: int = 20) -> np.ndarray:
+    return np.array([factor(config, t, epochs) for t in np.linspace(0, epochs, 401)])
+
+
+def test_one_cycle_starts_at_a_25th_peaks_after_the_warm_up_and_ends_at_the_floor() -> None:
+    rates = curve(ScheduleConfig(name="one-cycle", warmup_epochs=2))
+    assert rates[0] == pytest.approx(1 / 25)
+    assert rates.argmax() == 40
+    assert rates[40] == pytest.approx(1)
+    assert rates[-1] == pytest.approx(0, abs=1e-9)
+
+
+def test_warm_up_is_linear_before_other_schedules() -> None:
+    config = ScheduleConfig(name="cosine", warmup_epochs=4)
+    assert factor(config, 1, 20) == pytest.approx(0.25)
+    assert factor(config, 3, 20) == pytest.approx(0.75)
+    assert factor(config, 0, 20) > 0
+
+
+@pytest.mark.parametrize("name", ["cosine", "one-cycle", "exponential", "step"])
+def test_no_decay_goes_below_the_floor(name: str) -> None:
+    config = ScheduleConfig(name=name, floor=0.05, gamma=0.5, step_epochs=2)
+    rates = curve(config)[1:] if name == "one-cycle" else curve(config)
+    assert rates.min() >= 0.04
+    assert rates[-1] == pytest.approx(0.05)
+
+
+def test_exponential_and_step_decay_by_gamma() -> None:
+    assert factor(ScheduleConfig(name="exponential", gamma=0.9), 3, 20) == pytest.approx(0.9**3)
+    step = ScheduleConfig(name="step", gamma=0.1, step_epochs=5)
+    assert [factor(step, t, 20) for t in (0, 4.9, 5, 10)] == pytest.approx([1, 1, 0.1, 0.01])
+
+
+def test_plateau_lowers_the_rate_after_its_patience_and_not_below_the_floor() -> None:
+    plateau = Plateau(ScheduleConfig(name="plateau", gamma=0.1, patience_epochs=2, floor=0.05))
+    seen = []
+    for loss in (1.0, 0.9, 0.9, 0.9, 0.9, 0.8, 0.8, 0.8, 0.8):
+        plateau.update(loss)
+        seen.append(plateau.factor)
+    assert seen[:4] == [1, 1, 1, 1]
+    assert seen[4] == pytest.approx(0.1)
+    assert seen[-1] == pytest.approx(0.05)
