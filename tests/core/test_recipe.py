@@ -45,10 +45,10 @@ def test_a_value_out_of_range_names_its_key_and_value() -> None:
 
 
 def test_settings_take_numbers_names_lists_and_none() -> None:
-    settings = ["train.epochs=7", "augment.flip=none", "optimiser.betas=[0.8, 0.99]", "data.crop=none"]
+    settings = ["train.epochs=7", "augment.flip=off", "optimiser.betas=[0.8, 0.99]", "data.crop=none"]
     recipe = recipes.read("lenet5-fer", settings)
     assert recipe.train.epochs == 7
-    assert recipe.augment.flip == "none"
+    assert recipe.augment.flip == "off"
     assert recipe.optimiser.betas == (0.8, 0.99)
     assert recipe.data.crop is None
 

@@ -168,9 +168,10 @@ def test_the_head_that_fits_the_wanted_labels_is_asked(linear: MakeLinear) -> No
 
 def test_an_answer_below_the_threshold_is_unsure(linear: MakeLinear) -> None:
     pictures = structured(30, 6, 6)
-    predictions = Predictor(linear(abstain_below=0.25).path).predict(pictures)
+    threshold = float(np.median(linear().answers(pictures, "fer2013").max(1)))
+    predictions = Predictor(linear(abstain_below=threshold).path).predict(pictures)
     assert {p.unsure for p in predictions} == {True, False}
-    assert all(p.unsure == (p.probability < 0.25) for p in predictions)
+    assert all(p.unsure == (p.probability < threshold) for p in predictions)
 
 
 def test_no_pictures_give_no_answers(linear: MakeLinear) -> None:
@@ -184,7 +185,7 @@ def test_a_picture_that_cannot_be_read_stops_unless_someone_is_told(linear: Make
     (tmp_path / "broken.png").write_bytes(as_png(pictures[0])[:-30])
     asked = [pictures[0], tmp_path / "broken.png", b"no picture", pictures[1]]
     predictor = Predictor(model.path)
-    with pytest.raises(MienError, match="broken.png"):
+    with pytest.raises(MienError, match=r"broken\.png"):
         predictor.predict(asked)
     told: dict[str, MienError] = {}
     found = list(predictor.stream(asked, on_error=lambda name, error: told.update({name: error})))
@@ -259,7 +260,7 @@ def with_external_data(model: onnx.ModelProto) -> None:
 
 
 def with_another_input(model: onnx.ModelProto) -> None:
-    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 7
+    model.metadata_props[0].value = model.metadata_props[0].value.replace('"height":6', '"height":7')
 
 
 def without_an_output(model: onnx.ModelProto) -> None:
@@ -297,7 +298,7 @@ def test_a_file_that_is_cut_off_or_no_model_is_refused(linear: MakeLinear, tmp_p
     for content in (whole[:-40], b"<html>not found</html>", b""):
         file = tmp_path / "damaged.onnx"
         file.write_bytes(content)
-        with pytest.raises(MienError, match="damaged.onnx"):
+        with pytest.raises(MienError, match=r"damaged\.onnx"):
             Predictor(file)
 
 
@@ -320,7 +321,7 @@ def test_a_model_is_a_file_a_run_or_the_one_that_comes_with_mien(
     linear().path.rename(run / "export" / "model.onnx")
     assert Predictor(run).path == run / "export" / "model.onnx"
     monkeypatch.setattr(locate, "SHIPPED", "absent.onnx")
-    with pytest.raises(MienError, match="comes without a trained model\n.*--model"):
+    with pytest.raises(MienError, match="comes without a trained model"):
         Predictor()
 
 

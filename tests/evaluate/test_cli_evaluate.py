@@ -20,6 +20,8 @@ from mien.evaluate.evaluate import evaluate
 from mien.models.classifier import Classifier
 from mien.models.store import save_weights
 
+pytestmark = pytest.mark.usefixtures("no_plots")
+
 
 @pytest.fixture
 def place(

@@ -57,12 +57,13 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_every_file_is_there_and_no_temporary_one(evaluated: Callable[..., Any], tmp_path: Path) -> None:
     results.write(tmp_path, *evaluated())
     assert files(tmp_path) == SCORED
-    for name in SCORED:
-        if name.endswith(".png"):
-            with Image.open(tmp_path / name) as picture:
-                assert min(picture.size) > 500
+    for name in (name for name in SCORED if name.endswith(".png")):
+        with Image.open(tmp_path / name) as picture:
+            assert min(picture.size) > 500
+            assert np.asarray(picture.convert("L")).std() > 10
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_predictions_have_a_row_for_each_picture_and_a_column_for_each_class(
     evaluated: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -83,6 +84,7 @@ def test_predictions_have_a_row_for_each_picture_and_a_column_for_each_class(
     assert heads == {"fer2013": list(FER2013.names), "ferplus8": list(FERPLUS8.names)}
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_metrics_say_what_was_measured(evaluated: Callable[..., Any], tmp_path: Path) -> None:
     evaluation, data = evaluated()
     results.write(tmp_path, evaluation, data)
@@ -94,6 +96,7 @@ def test_metrics_say_what_was_measured(evaluated: Callable[..., Any], tmp_path: 
     assert said["scores"]["ferplus"]["count"] == 3
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_tables_hold_the_figures_and_leave_empty_what_is_undefined(
     evaluated: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -113,6 +116,7 @@ def test_tables_hold_the_figures_and_leave_empty_what_is_undefined(
     assert [[int(r[n]) for n in FER2013.names] for r in confusion] == [list(r) for r in metrics.confusion]
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_files_of_an_earlier_evaluation_go_and_others_stay(evaluated: Callable[..., Any], tmp_path: Path) -> None:
     results.write(tmp_path, *evaluated())
     write_text(tmp_path / "plots" / "mine.png", "")
@@ -121,6 +125,7 @@ def test_files_of_an_earlier_evaluation_go_and_others_stay(evaluated: Callable[.
     assert files(tmp_path) == {f for f in SCORED if "ferplus" not in f} | {"plots/mine.png", "notes.txt"}
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_without_labels_there_are_predictions_alone(evaluated: Callable[..., Any], tmp_path: Path) -> None:
     results.write(tmp_path, *evaluated((-1,) * 5, votes=None))
     assert files(tmp_path) == {"metrics.json", "predictions.parquet"}
@@ -130,6 +135,7 @@ def test_without_labels_there_are_predictions_alone(evaluated: Callable[..., Any
 def test_a_failure_half_way_leaves_no_metrics(
     evaluated: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(results.plots, "save", lambda *_: None)
     results.write(tmp_path, *evaluated())
 
     def full(*_: Any) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 from mien.core.errors import MienError
 from mien.models import zoo
 from mien.models.describe import describe
+from mien.models.dropout import Dropout
 from mien.models.entry import Backbone
 from mien.models.summary import Layer
 
@@ -75,7 +76,7 @@ def test_lenet_has_two_dense_layers_of_512_with_or_without_norm(dense_norm: bool
     assert [(m.out_features, m.bias is None) for m in net.dense.modules() if isinstance(m, nn.Linear)] == [
         (512, dense_norm)
     ] * 2
-    assert {m.p for m in net.modules() if isinstance(m, nn.Dropout)} == {0.3}
+    assert {m.rate for m in net.modules() if isinstance(m, Dropout)} == {0.3}
 
 
 @pytest.mark.parametrize(("wide", "factor"), [(False, 1), (True, 4)])

@@ -103,14 +103,19 @@ def test_a_trained_model_loads_without_the_weights_it_started_from(published: Pa
 
 
 def test_normalisation_is_the_nets_own() -> None:
-    colour = timm_bridge.timm_normalisation(f"timm:{NAME}", 3)
+    colour = zoo.normalisation(f"timm:{NAME}", channels=3)
     assert (colour.kind, colour.mean, colour.std) == ("dataset", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def test_normalisation_for_grey_is_the_mean_of_the_channels() -> None:
-    grey = timm_bridge.timm_normalisation(NAME, 1)
+    grey = zoo.normalisation(f"timm:{NAME}", channels=1)
     assert grey.mean == pytest.approx((0.449,))
     assert grey.std == pytest.approx((0.226,))
+
+
+def test_a_net_of_the_zoo_has_no_normalisation_of_its_own() -> None:
+    with pytest.raises(MienError, match="mien-m has no normalisation of its own"):
+        zoo.normalisation("mien-m", channels=1)
 
 
 def test_an_unknown_timm_name_is_answered_with_the_nearest() -> None:

@@ -17,6 +17,12 @@ def net() -> nn.Sequential:
     return nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.Linear(3, 2))
 
 
+def convolutions() -> nn.Sequential:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3))
+    return net.to(memory_format=torch.channels_last)
+
+
 def decays(config: OptimiserConfig) -> dict[str, float]:
     model = net()
     by_id = {id(p): g["weight_decay"] for g in groups(model, config) for p in g["params"]}
@@ -49,7 +55,7 @@ def test_l2_on_a_layer_that_is_not_there_names_the_layers() -> None:
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
 def test_an_optimiser_goes_on_from_its_saved_state_as_if_it_had_never_stopped(name: str) -> None:
     config = OptimiserConfig(name=name, learning_rate=0.1, weight_decay=0.01)
-    data = torch.randn(8, 4, generator=torch.Generator().manual_seed(1))
+    data = torch.randn(8, 3, 6, 6, generator=torch.Generator().manual_seed(1))
 
     def steps(model: nn.Module, optimiser: torch.optim.Optimizer, n: int) -> None:
         for _ in range(n):
@@ -57,15 +63,15 @@ def test_an_optimiser_goes_on_from_its_saved_state_as_if_it_had_never_stopped(na
             model(data).square().mean().backward()
             optimiser.step()
 
-    straight = net()
+    straight = convolutions()
     steps(straight, build_optimiser(straight, config), 6)
-    first = net()
+    first = convolutions()
     optimiser = build_optimiser(first, config)
     steps(first, optimiser, 3)
-    second = net()
+    second = convolutions()
     second.load_state_dict(first.state_dict())
     resumed = build_optimiser(second, config)
-    load_state_tensors(resumed, {k: v.clone() for k, v in state_tensors(optimiser).items()})
+    load_state_tensors(resumed, {k: v.clone().contiguous() for k, v in state_tensors(optimiser).items()})
     steps(second, resumed, 3)
     for a, b in zip(straight.state_dict().values(), second.state_dict().values(), strict=True):
         assert torch.equal(a, b)

@@ -43,7 +43,12 @@ def history(run: Path) -> dict[str, np.ndarray]:
 def test_two_processes_reach_the_history_of_one_with_the_same_global_batch(bar_set: Dataset, tmp_path: Path) -> None:
     command = ["-m", "mien", "train", str(bar_set.path), *SETTINGS]
     launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
-    launch += ["--mixed_precision=no", "--dynamo_backend=no", "--num_cpu_threads_per_process=1", "--main_process_port=0"]
+    launch += [
+        "--mixed_precision=no",
+        "--dynamo_backend=no",
+        "--num_cpu_threads_per_process=1",
+        "--main_process_port=0",
+    ]
     for name, extra in (("one", []), ("two", launch)):
         words = [sys.executable, *extra, *command, f"--out={tmp_path / name}"]
         done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=180, check=False)

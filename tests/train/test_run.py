@@ -86,7 +86,7 @@ def test_the_first_losses_are_what_they_were(bar_set: Dataset, tmp_path: Path) -
 
 
 def test_a_net_learns_an_easy_task(bar_set: Dataset, tmp_path: Path) -> None:
-    recipe = tiny("train.epochs=25", "augment.flip=none", "augment.rotation_degrees=0", "augment.zoom_fraction=0")
+    recipe = tiny("train.epochs=25", "augment.flip=off", "augment.rotation_degrees=0", "augment.zoom_fraction=0")
     recipe = recipe.model_copy(update={"augment": recipes.AugmentConfig(), "data": recipes.DataConfig()})
     finished = train(bar_set, recipe, tmp_path / "r", Silent())
     last = finished.progress.rows[-1]

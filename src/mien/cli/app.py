@@ -30,10 +30,10 @@ VERBS: dict[str, tuple[str, str, str | None]] = {
 class LazyVerbs(TyperGroup):
     """Loads a verb's module when the verb is used, so that `mien predict` never imports torch."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # noqa: ARG002
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         return list(VERBS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in VERBS:
             return None
         if ctx.resilient_parsing or _is_listing(ctx):
@@ -50,23 +50,23 @@ class LazyVerbs(TyperGroup):
         return command
 
 
-def _is_listing(ctx: typer.Context) -> bool:
+def _is_listing(ctx: Any) -> bool:
     """Whether only the list of verbs is wanted (`mien`, `mien --help`)."""
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
     return ctx.parent is None and not words
 
 
-app = typer.Typer(cls=LazyVerbs, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+app = typer.Typer(cls=LazyVerbs, invoke_without_command=True, rich_markup_mode=None, add_completion=False)
 
 
 @app.callback()
 def _root(
-    version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and stop."),
 ) -> None:
     """Train, understand and deploy facial-expression classifiers."""
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(__version__ if version else context.get_help())
 
 
 def run(arguments: list[str]) -> int:

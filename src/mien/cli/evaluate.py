@@ -22,7 +22,7 @@ from mien.evaluate.truth import TITLES
 from mien.train.device import check_device
 
 app = typer.Typer(add_completion=False)
-MOST_COLUMNS = 12
+MOST_COLUMNS, WIDEST = 12, 10
 
 
 @app.command()
@@ -92,23 +92,25 @@ def _print_score(kind: str, score: Score) -> None:
     for reason, count in score.left_out.items():
         console.print(f"[dim]left out: {count:,} ({escape(reason)})[/dim]")
     console.print(
-        f"accuracy [bold]{_percent(metrics.accuracy, metrics.accuracy_interval)}[/bold] · "
+        f"accuracy [bold]{_percent(metrics.accuracy, metrics.accuracy_interval, ' %')}[/bold] · "
         f"macro-F1 {100 * metrics.macro_f1:.1f} · log loss {metrics.log_loss:.3f} · "
         f"calibration error {100 * metrics.calibration_error:.1f} points"
     )
+    console.print("\n[dim]in %, with 95 % intervals[/dim]")
     console.print(_class_table(metrics))
     if len(metrics.labels) <= MOST_COLUMNS:
+        console.print("\n[dim]labels in rows, answers in columns[/dim]")
         console.print(_confusion_table(metrics))
 
 
-def _percent(value: float | None, interval: Interval | None) -> str:
+def _percent(value: float | None, interval: Interval | None, unit: str = "") -> str:
     if value is None or interval is None:
         return "–"
-    return f"{100 * value:.1f} ({100 * interval.low:.1f}–{100 * interval.high:.1f})"
+    return f"{100 * value:.1f}{unit} ({100 * interval.low:.1f}–{100 * interval.high:.1f})"
 
 
 def _class_table(metrics: Metrics) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), caption="in %, with 95 % intervals", caption_justify="left")
+    table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("label")
     for name in ("pictures", "recall", "precision", "F1"):
         table.add_column(name, justify="right")
@@ -128,10 +130,10 @@ def _figures(one: ClassMetrics) -> tuple[str, str, str]:
 
 
 def _confusion_table(metrics: Metrics) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), caption="labels in rows, answers in columns", caption_justify="left")
+    table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("")
     for name in metrics.labels:
-        table.add_column(escape(name[:7]), justify="right")
+        table.add_column(escape(name if len(name) <= WIDEST else f"{name[: WIDEST - 1]}…"), justify="right")
     for i, (name, counts) in enumerate(zip(metrics.labels, metrics.confusion, strict=True)):
         cells = [f"[bold]{n:,}[/bold]" if j == i else f"{n:,}" if n else "·" for j, n in enumerate(counts)]
         table.add_row(escape(name), *cells)

@@ -13,7 +13,7 @@ _SMOOTHING = 0.95
 
 
 class Bar:
-    """A watcher for `mien.train.run.train`; silent when the output is not a terminal or the process is not the first."""
+    """A watcher for `train.run.train`; silent when the output is no terminal or the process is not the first."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe

@@ -55,6 +55,6 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Delete what writers that were killed have left below `folder`. Call it only when no other process writes there."""
+    """Delete what killed writers have left below `folder`. Call it only when no other process writes there."""
     for left in folder.rglob(".*.tmp"):
         shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)

@@ -13,8 +13,11 @@ from mien.core.errors import MienError
 
 Pixels = NDArray[np.uint8]
 MAX_PIXELS = 64_000_000
+_GREY = ("1", "L", "LA", "La")
 _ORIENTATION = 0x0112
 _FIRST_ON_ITS_SIDE = 5  # EXIF orientations 5 to 8 swap height and width
+# What Pillow raises for files that are not what they say, also where warnings are errors.
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 def decode(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -39,7 +42,7 @@ def decode(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image
         raise MienError(f"{name}: not a picture that can be read", hint="use JPEG, PNG or WebP") from None
     except FileNotFoundError:
         raise MienError(f"{name}: no such file") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except _DAMAGED as error:
         raise MienError(f"{name}: damaged or unreadable ({error})") from None
 
 
@@ -66,25 +69,23 @@ def peek(source: Path | bytes) -> tuple[int, int, int] | None:
             width, height = picture.size
             # Asking a PNG without EXIF for it would decode the whole picture.
             turned = "exif" in picture.info and picture.getexif().get(_ORIENTATION, 1) >= _FIRST_ON_ITS_SIDE
-            channels = 1 if picture.mode in ("1", "L", "LA", "La", "F") or picture.mode.startswith("I") else 3
+            channels = 1 if picture.mode in (*_GREY, "F") or picture.mode.startswith("I") else 3
             return (width, height, channels) if turned else (height, width, channels)
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+    except _DAMAGED:
         return None
 
 
 def _plain(picture: Image.Image) -> Image.Image:
-    if picture.mode in ("L", "RGB"):
-        return picture
+    """Mode L or RGB. A picture that was grey with transparency stays grey: white shows through as white."""
     if picture.mode.startswith("I") or picture.mode == "F":
         return _eight_bits(picture)
-    if picture.mode == "1":
-        return picture.convert("L")
     if picture.has_transparency_data:
-        rgba = picture.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        flat = Image.alpha_composite(white, rgba).convert("RGB")
-        return flat.convert("L") if picture.mode in ("LA", "La") else flat
-    return picture.convert("RGB")
+        rgba = (picture.convert("LA") if picture.mode == "La" else picture).convert("RGBA")
+        flat = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+        return flat.convert("L" if picture.mode in _GREY else "RGB")
+    if picture.mode in ("L", "RGB"):
+        return picture
+    return picture.convert("L" if picture.mode in _GREY else "RGB")
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:

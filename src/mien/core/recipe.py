@@ -39,7 +39,7 @@ class DataConfig(Frozen):
 class AugmentConfig(Frozen):
     """Random changes to training pictures, drawn for each picture; zero switches one off."""
 
-    flip: Literal["none", "random", "alternate"] = "none"
+    flip: Literal["off", "random", "alternate"] = "off"
     rotation_degrees: float = Field(default=0, ge=0, le=180)
     zoom_fraction: float = Field(default=0, ge=0, lt=1)
     shift_fraction: float = Field(default=0, ge=0, lt=1, description="of the picture's side, in x and y")

@@ -23,12 +23,14 @@ class Naming:
         self._declared = tuple(dict.fromkeys(self._by_token.values()))
         self._by_meaning = {canonical(name): name for name in self._declared}
         self._found: dict[str, str] = {}
+        self._spellings: dict[str, dict[str, str]] = {}
         self._target = target
 
     def resolve(self, token: str) -> tuple[str | None, str]:
         """The class that `token` means, or None and the reason why it is none."""
         token = token.strip()
         if not self._declared:
+            self._spellings.setdefault(canonical(token), {}).setdefault(token.lower(), token)
             return self._found.setdefault(canonical(token), token), ""
         name = self._by_token.get(token) or self._by_token.get(_plain(token)) or self._by_meaning.get(canonical(token))
         return name, "" if name else f"label {token!r} is none of {_brief(self._by_token)}"
@@ -36,6 +38,10 @@ class Naming:
     def counterpart(self, name: str) -> bool:
         """Whether the target label set, if there is one, has a class of this meaning."""
         return self._target is None or self._target.index(name) is not None
+
+    def merged(self) -> list[list[str]]:
+        """Names that were taken for one class because they mean the same, such as anger and angry."""
+        return [list(spelled.values()) for spelled in self._spellings.values() if len(spelled) > 1]
 
     def label_set(self) -> LabelSet:
         """The label set of the packed data: the target, the declared order, a known set, or sorted names."""

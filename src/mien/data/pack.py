@@ -198,6 +198,8 @@ def _write_rest(folder: Path, source: Path, kept: _Kept, reading: Reading, optio
     splits, what = complete(given, ids, val_fraction=options.val_fraction, seed=options.seed)
     if what:
         reading.notes.add(what)
+    for names in kept.naming.merged():
+        reading.notes.add(f"{' and '.join(names)} mean the same: one class")
     images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
     votes = _votes(kept.entries)
     if votes is not None and (share := agreement(ids, labels, votes)) is not None:

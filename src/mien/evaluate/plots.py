@@ -58,12 +58,12 @@ def confusion(metrics: Metrics, title: str) -> Figure:
 
 def _write_cells(axes: Axes, counts: NDArray[np.int64], share: NDArray[np.float64]) -> None:
     for (i, j), part in np.ndenumerate(share):
-        if counts[i].sum() == 0:
+        centred: dict[str, Any] = {"ha": "center", "va": "center", "color": "white" if part > 0.55 else INK}
+        if counts[i, j] == 0 and i != j:
+            axes.text(j, i, "·", fontsize=11, **centred | {"color": GREY})
             continue
-        colour = "white" if part > 0.55 else INK if counts[i, j] else GREY
-        weight = "bold" if i == j else "normal"
-        centred: dict[str, Any] = {"ha": "center", "va": "center", "color": colour}
-        axes.text(j, i - 0.1, f"{100 * part:.0f}", fontsize=11, weight=weight, **centred)
+        percent = f"{100 * part:.0f}" if counts[i].sum() else "–"
+        axes.text(j, i - 0.1, percent, fontsize=11, weight="bold" if i == j else "normal", **centred)
         axes.text(j, i + 0.26, f"{counts[i, j]:,}", fontsize=6.5, **centred)
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from mien.core.spec import Frozen
 from mien.models.blocks import GlobalMean, Rate, Width, named, norm_conv, start_kaiming
+from mien.models.dropout import Dropout
 from mien.models.entry import Backbone, Shape
 
 
@@ -42,7 +43,7 @@ class Link(nn.Module):
         nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
         self.stage1, self.stage2 = (0, inputs + place * filters), (inputs, others)
         self.norm1, self.norm2 = nn.BatchNorm2d(inputs + place * filters), nn.BatchNorm2d(others)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, *, again: bool) -> Tensor:
         """Stage I of (N, inputs and layers before, H, W), or stage II of all the other layers."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mien.core.spec import Frozen
 from mien.models.blocks import Rate, Widths, flat_features, start_glorot
+from mien.models.dropout import Dropout
 from mien.models.entry import Backbone, Shape
 
 CONVOLUTIONS = 7
@@ -38,7 +39,7 @@ class Cnn7(Backbone):
             self.layers.add_module(f"act{number}", nn.ReLU(inplace=True))
             if number % 2 == 0 or number == CONVOLUTIONS:
                 self.layers.add_module(f"pool{number}", nn.MaxPool2d(2))
-                self.layers.add_module(f"dropout{number}", nn.Dropout(options.dropout))
+                self.layers.add_module(f"dropout{number}", Dropout(options.dropout))
             inputs = outputs
         self.layers.add_module("flatten", nn.Flatten())
         self.out_features = flat_features(self.layers, shape)

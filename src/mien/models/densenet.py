@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mien.core.spec import Frozen
 from mien.models.blocks import GlobalMean, Rate, Width, Widths, named, norm_conv, start_kaiming
+from mien.models.dropout import Dropout
 from mien.models.entry import Backbone, Shape
 
 BOTTLENECK = 4
@@ -28,7 +29,7 @@ class DenseLayer(nn.Module):
     def __init__(self, inputs: int, growth: int, *, dropout: float) -> None:
         super().__init__()
         self.reduce = named(norm_conv(inputs, BOTTLENECK * growth, kernel=1))
-        self.grow = named({**norm_conv(BOTTLENECK * growth, growth, kernel=3), "dropout": nn.Dropout(dropout)})
+        self.grow = named({**norm_conv(BOTTLENECK * growth, growth, kernel=3), "dropout": Dropout(dropout)})
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat((x, self.grow(self.reduce(x))), 1)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mien.core.spec import Frozen
 from mien.models.blocks import Rate, flat_features, named, start_glorot
+from mien.models.dropout import Dropout
 from mien.models.entry import Backbone, Shape
 
 FITTED_BELOW = 128
@@ -74,7 +75,7 @@ class Dexpression(Backbone):
                 "featex3": FeatEx(FeatEx.out_channels),
                 "pool3": nn.MaxPool2d(3, 2, ceil_mode=True),
                 "flatten": nn.Flatten(),
-                "dropout": nn.Dropout(options.dropout),
+                "dropout": Dropout(options.dropout),
             }
         )
         self.out_features = flat_features(self.layers, shape)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mien.core.spec import Frozen
 from mien.models.blocks import Rate, Width, flat_features, named, start_glorot
+from mien.models.dropout import Dropout
 from mien.models.entry import Backbone, Shape
 
 
@@ -30,20 +31,20 @@ class EmotionNet(Backbone):
                 "conv2": nn.Conv2d(32, 64, 3),
                 "act2": nn.ReLU(inplace=True),
                 "pool2": nn.MaxPool2d(2),
-                "dropout2": nn.Dropout(options.conv_dropout),
+                "dropout2": Dropout(options.conv_dropout),
                 "conv3": nn.Conv2d(64, 128, 3),
                 "act3": nn.ReLU(inplace=True),
                 "pool3": nn.MaxPool2d(2),
                 "conv4": nn.Conv2d(128, 128, 3),
                 "act4": nn.ReLU(inplace=True),
                 "pool4": nn.MaxPool2d(2),
-                "dropout4": nn.Dropout(options.conv_dropout),
+                "dropout4": Dropout(options.conv_dropout),
                 "flatten": nn.Flatten(),
             }
         )
         self.layers.add_module("dense", nn.Linear(flat_features(self.layers, shape), options.dense))
         self.layers.add_module("act5", nn.ReLU(inplace=True))
-        self.layers.add_module("dropout5", nn.Dropout(options.dense_dropout))
+        self.layers.add_module("dropout5", Dropout(options.dense_dropout))
         self.out_features = options.dense
         start_glorot(self)
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mien.core.spec import Frozen
 from mien.models.blocks import Rate, flat_features, named, start_glorot
+from mien.models.dropout import Dropout
 from mien.models.entry import Backbone, Shape
 
 WIDTHS = (64, 64, 128)
@@ -19,7 +20,7 @@ DENSE = 512
 
 
 class LenetOptions(Frozen):
-    """The variants that the course notes and blogs on this net compare."""
+    """Norm, activation and dropout, the choices that this net is used to compare."""
 
     norm: Literal["batch", "local_response", "none"] = Field(
         "batch", description="after each convolution, before its activation"
@@ -52,7 +53,7 @@ def _convolution(inputs: int, outputs: int, options: LenetOptions) -> nn.Sequent
 def _dense(inputs: int, options: LenetOptions) -> nn.Sequential:
     norm: dict[str, nn.Module] = {"norm": nn.BatchNorm1d(DENSE)} if options.dense_norm else {}
     linear = nn.Linear(inputs, DENSE, bias=not norm)
-    return named({"linear": linear, **norm, **_activation(options), "dropout": nn.Dropout(options.dropout)})
+    return named({"linear": linear, **norm, **_activation(options), "dropout": Dropout(options.dropout)})
 
 
 class Lenet5Fer(Backbone):

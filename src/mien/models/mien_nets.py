@@ -7,21 +7,31 @@ everywhere but at the change of width (He et al. 2016, arXiv 1603.05027).
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, final
 
 from pydantic import Field
 from torch import Tensor, nn
 
 from mien.core.spec import Frozen
 from mien.models.blocks import GlobalMean, Rate, Residual, Widths, conv_norm, start_kaiming
+from mien.models.dropout import Dropout
 from mien.models.entry import Backbone, Shape
 
 # One stage: convolutions in each residual branch, branches joined by "+"; "0" means none.
 Blocks = Annotated[str, Field(pattern=r"^\d(\+\d)*(,\d(\+\d)*)*$")]
 
 
-class MienMOptions(Frozen):
-    """Four stages with pooling between them, the first at full resolution."""
+class MienOptions(Frozen):
+    """Stages with pooling between them, the first at full resolution. Abstract: each net has its own defaults."""
+
+    widths: Widths
+    blocks: Blocks
+    dropout: Rate
+
+
+@final
+class MienMOptions(MienOptions):
+    """mien-m: few channels and one residual convolution at full resolution, pairs where it is cheap."""
 
     widths: Widths = Field((32, 64, 128, 256), description="channels of the stages")
     blocks: Blocks = Field(
@@ -31,8 +41,9 @@ class MienMOptions(Frozen):
     dropout: Rate = Field(0.3, description="rate on the features")
 
 
-class MienSOptions(MienMOptions):
-    """As mien-m, thinner, with nothing but the first convolution at full resolution."""
+@final
+class MienSOptions(MienOptions):
+    """mien-s: nothing but the first convolution at full resolution."""
 
     widths: Widths = Field((32, 64, 96, 128), description="channels of the stages")
     blocks: Blocks = Field("0,1,1,1", description="as for mien-m")
@@ -48,7 +59,7 @@ def _stage(inputs: int, width: int, depths: list[int]) -> list[nn.Module]:
 class MienNet(Backbone):
     """Features (N, widths[-1]) of pictures (N, C, H, W) of any side."""
 
-    def __init__(self, shape: Shape, options: MienMOptions) -> None:
+    def __init__(self, shape: Shape, options: MienOptions) -> None:
         super().__init__()
         depths = [[int(n) for n in stage.split("+")] for stage in options.blocks.split(",")]
         if len(depths) != len(options.widths):
@@ -61,7 +72,7 @@ class MienNet(Backbone):
         # Ceiling: an odd side keeps its last row and column (44, 22, 11, 6).
         self.pool = nn.MaxPool2d(2, ceil_mode=True)
         self.mean = GlobalMean()
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = Dropout(options.dropout)
         self.out_features = options.widths[-1]
         start_kaiming(self)
 

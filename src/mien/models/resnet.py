@@ -23,6 +23,7 @@ from mien.models.blocks import (
     named,
     start_kaiming,
 )
+from mien.models.dropout import Dropout
 from mien.models.entry import Backbone, Shape
 
 STAGES = 4
@@ -73,7 +74,7 @@ class ResnetFer(Backbone):
             )
         )
         self.mean = GlobalMean()
-        self.dropout = nn.Dropout(options.dropout)
+        self.dropout = Dropout(options.dropout)
         self.out_features = widths[-1]
         start_kaiming(self)
 

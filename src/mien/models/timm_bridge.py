@@ -13,7 +13,7 @@ from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from mien.core.errors import MienError, unknown_name
+from mien.core.errors import MienError, MissingExtraError, unknown_name
 from mien.core.spec import Frozen, Normalise
 from mien.models.blocks import Rate, flat_features
 from mien.models.entry import Backbone, Entry, Shape
@@ -45,8 +45,10 @@ class TimmBackbone(Backbone):
 
 def _timm() -> Any:
     # Loaded when it is used: timm takes a second to import and only these nets need it.
-    import timm
-
+    try:
+        import timm
+    except ModuleNotFoundError:
+        raise MissingExtraError("timm", "train") from None
     return timm
 
 
@@ -95,10 +97,11 @@ def _weights_file(name: str, config: Any, options: TimmOptions) -> Path | None:
 
 def _classes(file: Path, config: Any) -> int:
     """How many classes the file's own classifier has; 0 without one."""
-    name = config.classifier if isinstance(config.classifier, str) else config.classifier[0]
+    # Distilled nets have two of them, a few nets none.
+    names = [config.classifier] if isinstance(config.classifier, str) else [*(config.classifier or ())]
     with safe_open(file, framework="pt") as weights:
-        key = f"{name}.weight"
-        return int(weights.get_slice(key).get_shape()[0]) if key in weights.keys() else 0  # noqa: SIM118
+        keys = [f"{name}.weight" for name in names if f"{name}.weight" in weights.keys()]  # noqa: SIM118
+        return int(weights.get_slice(keys[0]).get_shape()[0]) if keys else 0
 
 
 def _start(file: Path, config: Any) -> dict[str, Any]:
@@ -112,7 +115,7 @@ def _build(name: str, shape: Shape, options: TimmOptions) -> Backbone:
     config = _config(name)
     file = _weights_file(name, config, options)
     try:
-        arguments = _start(file, config) if file else {"num_classes": 0}
+        arguments: dict[str, Any] = _start(file, config) if file else {"num_classes": 0}
         if config.fixed_input_size:
             arguments["img_size"] = (shape.height, shape.width)
         net = _timm().create_model(

@@ -1,6 +1,6 @@
 """vgg-fer: the VGG net of Khaireddin & Chen 2021 (arXiv 2105.03588) for 40 px crops.
 
-Their 73.28 % on FER2013's PrivateTest are with ten crops, after a last training on train and val together.
+They report 73.28 % on FER2013's PrivateTest; the layers are those of their published code.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mien.core.spec import Frozen
 from mien.models.blocks import Rate, Width, Widths, conv_norm, flat_features, start_kaiming
+from mien.models.dropout import Dropout
 from mien.models.entry import Backbone, Shape
 
 
@@ -17,7 +18,7 @@ class VggOptions(Frozen):
     """Defaults are the published net's; its convolutions' biases are left out, as a norm follows."""
 
     widths: Widths = Field((64, 128, 256, 512), description="channels of the stages, two convolutions each")
-    dense: Width = Field(4096, description="width of both dense layers; 512 does with a tenth of the weights")
+    dense: Width = Field(4096, description="width of both dense layers; 512 leaves a fifth of the weights")
     dropout: Rate = Field(0.2, description="rate in each dense layer")
 
 
@@ -26,7 +27,7 @@ def _stage(inputs: int, width: int) -> nn.Sequential:
 
 
 def _dense(inputs: int, options: VggOptions) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, options.dense), nn.Dropout(options.dropout), nn.ReLU(inplace=True))
+    return nn.Sequential(nn.Linear(inputs, options.dense), Dropout(options.dropout), nn.ReLU(inplace=True))
 
 
 class VggFer(Backbone):

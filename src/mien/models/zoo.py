@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mien.core.errors import MienError, unknown_name
-from mien.core.spec import Frozen
+from mien.core.spec import Frozen, Normalise
 from mien.models import (
     cliquenet,
     cnn7,
@@ -129,3 +129,18 @@ def build(
         return net.build(Shape(channels, height, width), checked)
     except ValueError as error:
         raise MienError(f"{name}: {error}") from None
+
+
+def normalisation(name: str, *, channels: int) -> Normalise:
+    """The normalisation a network was trained with before, where it has one: timm's nets.
+
+    Raises:
+        MienError: for a net of the zoo, which has none of its own.
+    """
+    if name.startswith(timm_bridge.PREFIX):
+        return timm_bridge.timm_normalisation(name, channels)
+    entry(name)
+    raise MienError(
+        f"{name} has no normalisation of its own, only timm's networks have",
+        hint="take another kind, such as dataset",
+    )

@@ -72,9 +72,16 @@ def state_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_state_tensors(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `state_tensors` gave."""
+    """Put back what `state_tensors` gave.
+
+    A saved tensor is contiguous, a parameter may be channels-last; fused kernels pair the two by memory address,
+    so each tensor of a parameter's shape takes the parameter's layout.
+    """
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = tensor
+        like = parameters[int(index)]
+        laid_out = torch.empty_like(like).copy_(tensor) if tensor.shape == like.shape else tensor
+        state.setdefault(int(index), {})[key] = laid_out
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

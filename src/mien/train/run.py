@@ -176,7 +176,7 @@ def _prepare(data: Dataset, recipe: Recipe, run: RunDir, accelerator: Accelerato
         _start_from(model, Path(recipe.model.start_from))
     if recipe.train.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    evaluated = build_classifier(spec, start=False).to(device, memory_format=torch.channels_last).eval()
+    evaluated = build_classifier(spec, start=False).to(device).to(memory_format=torch.channels_last).eval()
     learner = make_learner(model, build_optimiser(model, recipe.optimiser), recipe, accelerator)
     with_votes = len(spec.heads) > 1
     pictures = load_pictures(data, rows, device=device, loss=recipe.loss, with_votes=with_votes)

@@ -26,9 +26,9 @@ def _decay(config: ScheduleConfig, epoch: float, length: float) -> float:
     if config.name in ("cosine", "one-cycle"):
         return config.floor + (1 - config.floor) * (1 + math.cos(math.pi * min(epoch / length, 1))) / 2
     if config.name == "exponential":
-        return config.gamma**epoch
+        return math.pow(config.gamma, epoch)
     if config.name == "step":
-        return config.gamma ** int(epoch / config.step_epochs)
+        return math.pow(config.gamma, int(epoch / config.step_epochs))
     return 1.0
 
 

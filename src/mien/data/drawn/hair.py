@@ -25,7 +25,7 @@ _CROWN = ((0.98, 0.25), (1.02, -0.3), (0.99, -0.75), (0.78, -1.18), (0.42, -1.45
 _LONG_SIDES = ((1.08, 1.5), (1.08, 0.2))
 _OUTWARDS = np.array([0.15, 0.5, 0.8, 1, 1, 1])
 _VOLUME: dict[HairStyle, float] = {"curly": 0.34, "tied": 0.03, "cap": 0.03}
-_STRANDS = 14
+_STRANDS = 10
 
 
 def forehead_top(style: HairStyle) -> float:

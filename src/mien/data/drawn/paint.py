@@ -33,7 +33,7 @@ def draw_face(face: Face, *, size: int = 48, colour: bool = False) -> Pixels:
     anatomy, view, rng = shape(face), View(face.scene, size), np.random.default_rng(face.scene.seed)
     patches = _patches(face, anatomy, side=-1.0 if rng.random() < 0.5 else 1.0)
     strokes = fold_strokes(anatomy, face)
-    outlines = view.outlines([*patches, *strokes])
+    outlines = view.outlines([*patches, *strokes], enlarge=_over(size))
     albedo, body = _fill(patches, outlines, size=size, colour=colour)
     folds = _soften(strokes, outlines[len(patches) :], view)
     lit = albedo * (_light(face, anatomy, view) * folds)[..., None]
@@ -57,19 +57,23 @@ def _patches(face: Face, anatomy: Anatomy, *, side: float) -> list[Patch]:
     return patches + outfit.cover(face, colours, side)
 
 
+def _over(size: int) -> int:
+    """How many times larger each side is painted, to be averaged down: antialiasing."""
+    return 3 if size <= 64 else 2
+
+
 def _fill(
-    patches: list[Patch], outlines: list[NDArray[np.float64]], *, size: int, colour: bool
+    patches: list[Patch], outlines: list[list[float]], *, size: int, colour: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Colours (size, size, 1 or 3) times the share (size, size) of each pixel that is person, and that share."""
-    over = 3 if size <= 64 else 2
+    over = _over(size)
     canvas = Image.new("RGB" if colour else "L", (size * over, size * over))
     mask = Image.new("L", canvas.size)
     brush, cutter = ImageDraw.Draw(canvas), ImageDraw.Draw(mask)
     for patch, outline in zip(patches, outlines, strict=False):
-        corners = (outline * over).tolist()
-        brush.polygon(corners, fill=_tone(patch.ink, colour))
+        brush.polygon(outline, fill=_tone(patch.ink, colour))
         if patch.body:
-            cutter.polygon(corners, fill=255)
+            cutter.polygon(outline, fill=255)
     canvas.paste(0, mask=ImageChops.invert(mask))
     filled = np.asarray(canvas.reduce(over), np.float32).reshape(size, size, -1)
     return filled, np.asarray(mask.reduce(over), np.float32) / np.float32(255)
@@ -81,14 +85,14 @@ def _tone(ink: Ink, colour: bool) -> int | tuple[int, ...]:
     return int(0.299 * ink[0] + 0.587 * ink[1] + 0.114 * ink[2] + 0.5)
 
 
-def _soften(strokes: list[Patch], outlines: list[NDArray[np.float64]], view: View) -> NDArray[np.float32]:
+def _soften(strokes: list[Patch], outlines: list[list[float]], view: View) -> NDArray[np.float32]:
     """Factors (size, size), below 1 along furrows and wrinkles."""
-    over = 2 if view.size <= 128 else 1
+    over = _over(view.size)
     layer = Image.new("L", (view.size * over, view.size * over), 255)
     brush = ImageDraw.Draw(layer)
     for patch, outline in zip(strokes, outlines, strict=True):
-        brush.polygon((outline * over).tolist(), fill=int(patch.ink[0]))
-    soft = layer.filter(ImageFilter.GaussianBlur(_FOLD_BLUR * view.scale * over)).reduce(over)
+        brush.polygon(outline, fill=int(patch.ink[0]))
+    soft = layer.reduce(over).filter(ImageFilter.GaussianBlur(_FOLD_BLUR * view.scale))
     return np.asarray(soft, np.float32) / np.float32(255)
 
 

@@ -48,23 +48,20 @@ class View:
         x, y = np.ascontiguousarray(points.T, np.float32)
         return x.reshape(side, side), y.reshape(side, side) + np.float32(_CENTRE_Y)
 
-    def outlines(self, patches: Sequence[Patch]) -> list[NDArray[np.float64]]:
-        """The polygon (2n,) x, y, x, y, … of every patch in pixels, strokes made outlines; computed in one go."""
+    def outlines(self, patches: Sequence[Patch], *, enlarge: int = 1) -> list[list[float]]:
+        """The polygon x, y, x, y, … of every patch in pixels times `enlarge`, strokes made outlines, all in one go."""
         counts = np.array([len(patch.points) for patch in patches])
         points = np.concatenate([patch.points for patch in patches])
         fixed = np.repeat([np.nan if p.depth is None else p.depth for p in patches], counts)
         lift = np.repeat([p.lift for p in patches], counts)
         depth = np.where(np.isnan(fixed), surface_depth(points[:, 0], points[:, 1]) + lift, fixed)
-        placed = self.place(self.turn(points, depth))
+        placed = self.place(self.turn(points, depth)) * enlarge
         ends = np.cumsum(counts)
-        aside = _normals(placed, ends) * (0.5 * self.scale * _widths(patches)[:, None])
-        near, far = (placed + aside).ravel(), (placed - aside)[::-1].ravel()
+        aside = _normals(placed, ends) * (0.5 * enlarge * self.scale * _widths(patches)[:, None])
+        near, far = (placed + aside).ravel().tolist(), (placed - aside)[::-1].ravel().tolist()
         total = len(near)
         spans = zip(patches, (2 * (ends - counts)).tolist(), (2 * ends).tolist(), strict=True)
-        return [
-            near[a:b] if p.width is None else np.concatenate([near[a:b], far[total - b : total - a]])
-            for p, a, b in spans
-        ]
+        return [near[a:b] if p.width is None else near[a:b] + far[total - b : total - a] for p, a, b in spans]
 
 
 def _widths(patches: Sequence[Patch]) -> NDArray[np.float64]:

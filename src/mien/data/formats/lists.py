@@ -52,7 +52,7 @@ def _lists_at(path: Path) -> list[Path]:
     return sorted(filter(_is_list, found), key=lambda p: order.get(split_in(p.stem) or "", -1))
 
 
-def _read_list(path: Path, first: int) -> list[tuple[Entry, Path]]:
+def _read_list(path: Path, first: int) -> list[tuple[Entry, Path | str]]:
     split = split_in(path.stem)
     try:
         lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
@@ -79,7 +79,7 @@ class Lists:
         lists = _lists_at(path)
         if not lists:
             raise not_this_format(path, self.name, "no text file of `path label` lines")
-        pairs: list[tuple[Entry, Path]] = []
+        pairs: list[tuple[Entry, Path | str]] = []
         for file in lists:
             pairs += _read_list(file, len(pairs))
         names = names_file.beside(path)

@@ -104,19 +104,29 @@ class PictureReading:
 
 
 def from_files(
-    root: Path, entries: list[Entry], paths: list[Path], names: Names | None, *, ordered: bool = False
+    root: Path, entries: list[Entry], paths: list[Path | str], names: Names | None, *, ordered: bool = False
 ) -> PictureReading:
-    """A reading of files; the fault of one is told without its path, which the entry already has."""
+    """A reading of files, with a path for each entry, or the reason why it has none.
+
+    The fault of a file is told without its path, which the entry already has.
+    """
 
     def opened(i: int) -> Image.Image:
+        path = paths[i]
+        if isinstance(path, str):
+            raise MienError(path)
         try:
-            return decode(paths[i])
+            return decode(path)
         except MienError as error:
-            raise MienError(error.message.removeprefix(f"{paths[i]}: ")) from None
+            raise MienError(error.message.removeprefix(f"{path}: ")) from None
+
+    def peeked(i: int) -> tuple[int, int, int] | None:
+        path = paths[i]
+        return None if isinstance(path, str) else peek(path)
 
     if not entries:
         raise MienError(f"{root}: no pictures found", hint=f"pictures end in {', '.join(SUFFIXES)}")
-    return PictureReading(entries, opened, lambda i: peek(paths[i]), names, ordered)
+    return PictureReading(entries, opened, peeked, names, ordered)
 
 
 def png(image: Pixels) -> bytes:

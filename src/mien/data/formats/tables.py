@@ -64,8 +64,10 @@ class Finder:
         self.root = root
         self._index: dict[str, list[Path]] | None = None
 
-    def find(self, name: str) -> Path:
-        """The file; a path that does not exist when there is none, and when more than one would do."""
+    def find(self, name: str) -> Path | str:
+        """The file, or why it cannot be told."""
+        if not name:
+            return "no file name"
         direct = self.root / name
         if direct.is_file():
             return direct
@@ -73,7 +75,9 @@ class Finder:
         if beside is not None:
             return beside
         found = self._by_name().get(Path(name).name, [])
-        return found[0] if len(found) == 1 else direct
+        if len(found) > 1:
+            return f"{len(found)} files have this name: say in which folder"
+        return found[0] if found else "no such file"
 
     def _by_name(self) -> dict[str, list[Path]]:
         if self._index is None:
@@ -85,7 +89,7 @@ class Finder:
         return self._index
 
 
-def _read_table(path: Path, first: int, finder: Finder) -> Iterator[tuple[Entry, Path]]:
+def _read_table(path: Path, first: int, finder: Finder) -> Iterator[tuple[Entry, Path | str]]:
     columns = Columns.of(path)
     assert columns is not None
     by_name = split_in(path.stem)
@@ -100,8 +104,7 @@ def _read_table(path: Path, first: int, finder: Finder) -> Iterator[tuple[Entry,
                     split = split_of(cells[columns.split]) or cells[columns.split] or None
                 label = cells[columns.label] if columns.label is not None else None
                 name = cells[columns.file]
-                where = finder.find(name) if name else finder.root / "(no file name)"
-                yield Entry(first + i, name or f"{path.name}#{i}", label, split), where
+                yield Entry(first + i, name or f"{path.name}#{i}", label, split), finder.find(name)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MienError(f"{path}: cannot be read ({error})") from None
 
@@ -121,7 +124,7 @@ class Tables:
         if not tables:
             raise not_this_format(path, self.name, f"no CSV with a file column ({', '.join(_FILE[:6])} …) and a label")
         finder = Finder(path if path.is_dir() else path.parent)
-        pairs: list[tuple[Entry, Path]] = []
+        pairs: list[tuple[Entry, Path | str]] = []
         for table in tables:
             pairs += _read_table(table, len(pairs), finder)
         entries = [pair[0] for pair in pairs]

@@ -1,0 +1,163 @@
+"""The report of a model: one HTML file for people, with everything in it. Takes arrays, not runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from numpy.typing import NDArray
+
+from mien import __version__
+from mien.core.errors import MienError
+from mien.core.files import write_text
+from mien.evaluate import report_words as words
+from mien.evaluate.metrics import Metrics, measure
+from mien.evaluate.report_figures import accuracy_curve, loss_curve, picture_uri
+
+SHOWN_PICTURES = 14
+_MOST_COLUMNS = 16
+_COLUMNS = ("train_eval_accuracy", "val_accuracy", "train_eval_loss", "val_loss")
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What training measured after each epoch; every tuple is as long as `epoch`, or empty where not measured.
+
+    Attributes:
+        train_accuracy: on training pictures, measured as validation is, 0 to 1.
+        val_accuracy: on the validation split, 0 to 1.
+        train_loss: in nats.
+        val_loss: in nats.
+        best_epoch: the one whose weights were kept.
+    """
+
+    epoch: tuple[int, ...]
+    train_accuracy: tuple[float, ...]
+    val_accuracy: tuple[float, ...]
+    train_loss: tuple[float, ...]
+    val_loss: tuple[float, ...]
+    best_epoch: int
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[Mapping[str, float]], best_epoch: int) -> Curves:
+        """From the rows of a run's history; without a probe, training accuracy and loss stay empty."""
+        column = {name: tuple(row[name] for row in rows if name in row) for name in _COLUMNS}
+        return cls(
+            epoch=tuple(range(1, len(rows) + 1)),
+            train_accuracy=column["train_eval_accuracy"],
+            val_accuracy=column["val_accuracy"],
+            train_loss=column["train_eval_loss"],
+            val_loss=column["val_loss"],
+            best_epoch=best_epoch,
+        )
+
+
+@dataclass(frozen=True)
+class ReportContext:
+    """Everything a report tells.
+
+    Attributes:
+        title: heading of the page.
+        measured_on: what the pictures are, to follow their number: "drawn faces that training never saw".
+        labels: the K names.
+        images: uint8 (N, H, W) or (N, H, W, 3).
+        ids: right classes (N,), 0 to K − 1.
+        probabilities: the model's answers (N, K).
+        curves: how training went, if it is known.
+        facts: name and value of what was used: data, net, time, file.
+        commands: a command and what it does, to go on from here.
+        notes: further sentences under the headline.
+    """
+
+    title: str
+    measured_on: str
+    labels: tuple[str, ...]
+    images: NDArray[np.uint8]
+    ids: NDArray[np.integer]
+    probabilities: NDArray[np.floating]
+    curves: Curves | None = None
+    facts: tuple[tuple[str, str], ...] = ()
+    commands: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture in the report: its data URI, label and answer, and the answer's probability."""
+
+    uri: str
+    label: str
+    answer: str
+    probability: float
+
+
+def write_report(path: Path, context: ReportContext) -> Metrics:
+    """Write the page to `path` and return the figures that it shows.
+
+    Raises:
+        MienError: there are not as many pictures as answers, or as `metrics.measure`.
+    """
+    if len(context.images) != len(context.ids):
+        raise MienError(f"a report of {len(context.ids)} answers needs as many pictures, got {len(context.images)}")
+    metrics = measure(context.ids, context.probabilities, context.labels)
+    template = resources.files("mien.evaluate").joinpath("page.html.j2").read_text(encoding="utf-8")
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page.filters["percent"] = words.percent
+    write_text(path, page.from_string(template).render(_parts(context, metrics)))
+    return metrics
+
+
+def _parts(context: ReportContext, metrics: Metrics) -> dict[str, Any]:
+    """The template's variables."""
+    right, wrong = samples(context)
+    curves = context.curves
+    return {
+        "c": context,
+        "m": metrics,
+        "headline": words.headline(metrics, context.measured_on),
+        "spread": words.spread(metrics),
+        "best_and_worst": words.best_and_worst(metrics),
+        "mix_ups": words.mix_ups(metrics),
+        "matrix": _matrix(metrics) if len(metrics.labels) <= _MOST_COLUMNS else None,
+        "training": words.training(curves.val_accuracy, curves.train_accuracy, curves.best_epoch) if curves else "",
+        "accuracy_svg": accuracy_curve(curves) if curves else "",
+        "loss_svg": loss_curve(curves) if curves else "",
+        "right": right,
+        "wrong": wrong,
+        "version": __version__,
+    }
+
+
+def _matrix(metrics: Metrics) -> list[tuple[str, list[tuple[int, float]]]]:
+    """Rows of the confusion matrix: label, then count and share of the row for each answer."""
+    return [
+        (name, [(count, count / max(sum(counts), 1)) for count in counts])
+        for name, counts in zip(metrics.labels, metrics.confusion, strict=True)
+    ]
+
+
+def samples(context: ReportContext, *, most: int = SHOWN_PICTURES) -> tuple[list[Sample], list[Sample]]:
+    """Pictures answered as labelled, label by label in turn, and others, the surest first; at most `most` each."""
+    ids, p = np.asarray(context.ids), np.asarray(context.probabilities)
+    answer, sure = p.argmax(1), p.max(1)
+    wrong = np.flatnonzero(answer != ids)
+    turns = [rows for k in range(len(context.labels)) if len(rows := np.flatnonzero((ids == k) & (answer == k)))]
+    right = [rows[i] for i in range(most) for rows in turns if i < len(rows)]
+    return (
+        [_sample(context, int(row), answer, sure) for row in right[:most]],
+        [_sample(context, int(row), answer, sure) for row in wrong[np.argsort(-sure[wrong], kind="stable")][:most]],
+    )
+
+
+def _sample(context: ReportContext, row: int, answer: NDArray[np.integer], sure: NDArray[np.floating]) -> Sample:
+    return Sample(
+        uri=picture_uri(context.images[row]),
+        label=context.labels[context.ids[row]],
+        answer=context.labels[answer[row]],
+        probability=float(sure[row]),
+    )
