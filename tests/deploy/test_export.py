@@ -219,7 +219,7 @@ class _Unwritable(Backbone):
 @pytest.mark.parametrize("backbone", [_OfTwo, _Unwritable])
 def test_a_net_that_cannot_be_written_is_an_error_with_its_name(backbone: type[Backbone], tmp_path: Path) -> None:
     spec = make_spec()
-    with pytest.raises(MienError, match="mien-s: .*cannot be"):
+    with pytest.raises(MienError, match=r"mien-s: .*cannot be"):
         export_onnx(Classifier(spec, backbone()), spec, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 

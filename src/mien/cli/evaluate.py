@@ -41,8 +41,7 @@ def command(
 ) -> None:
     """Accuracy, macro-F1, log loss, calibration, every class with 95 % intervals, and the confusion.
 
-    Writes metrics.json, predictions.parquet, per_class.csv, confusion.csv and plots into the run's eval/ or
-    into --out.
+    Writes figures, every prediction and plots into the run's eval/ or --out.
     """
     where = check_device(device)
     members = [open_answerer(m, weights=weights, device=where, precision=precision) for m in (model, *extra)]

@@ -138,4 +138,5 @@ def map_probabilities(
     mapped = np.asarray(probabilities, np.float32) @ matrix
     mass = mapped.sum(1, keepdims=True)
     shared = matrix.any(0).astype(np.float32)
-    return np.where(mass > 1e-7, mapped / np.maximum(mass, 1e-7), shared / shared.sum()).astype(np.float32)
+    spread: NDArray[np.float32] = np.where(mass > 1e-7, mapped / np.maximum(mass, 1e-7), shared / shared.sum())
+    return spread.astype(np.float32)

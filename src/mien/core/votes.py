@@ -77,7 +77,8 @@ def _expressions(taken: NDArray[np.float64]) -> Targets:
     """Rows (N, 10) normalised over the eight expressions; zeros where no expression leads."""
     leads = taken.any(1) & (taken.argmax(1) < EXPRESSIONS)
     shown = np.where(leads[:, None], taken[:, :EXPRESSIONS], 0)
-    return (shown / np.maximum(shown.sum(1, keepdims=True), 1)).astype(np.float32)
+    targets: Targets = (shown / np.maximum(shown.sum(1, keepdims=True), 1)).astype(np.float32)
+    return targets
 
 
 def majority_targets(votes: Votes) -> Targets:

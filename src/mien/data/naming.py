@@ -24,11 +24,18 @@ class Naming:
         self._by_meaning = {canonical(name): name for name in self._declared}
         self._found: dict[str, str] = {}
         self._spellings: dict[str, dict[str, str]] = {}
+        # Both are asked for every row, of a handful of names.
+        self._resolved: dict[str, tuple[str | None, str]] = {}
+        self._has_counterpart: dict[str, bool] = {}
         self._target = target
 
     def resolve(self, token: str) -> tuple[str | None, str]:
         """The class that `token` means, or None and the reason why it is none."""
-        token = token.strip()
+        if token not in self._resolved:
+            self._resolved[token] = self._resolve(token.strip())
+        return self._resolved[token]
+
+    def _resolve(self, token: str) -> tuple[str | None, str]:
         if not self._declared:
             self._spellings.setdefault(canonical(token), {}).setdefault(token.lower(), token)
             return self._found.setdefault(canonical(token), token), ""
@@ -37,7 +44,9 @@ class Naming:
 
     def counterpart(self, name: str) -> bool:
         """Whether the target label set, if there is one, has a class of this meaning."""
-        return self._target is None or self._target.index(name) is not None
+        if name not in self._has_counterpart:
+            self._has_counterpart[name] = self._target is None or self._target.index(name) is not None
+        return self._has_counterpart[name]
 
     def merged(self) -> list[list[str]]:
         """Names that were taken for one class because they mean the same, such as anger and angry."""

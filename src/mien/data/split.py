@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,7 @@ _SPLITS = {alias: split for split, aliases in _ALIASES.items() for alias in alia
 USAGE = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
 
 
+@lru_cache(maxsize=256)  # asked for every row, of a handful of names
 def split_of(name: str) -> str | None:
     """train, val or test for a split's name in any case and usual spelling, else None.
 

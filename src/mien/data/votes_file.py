@@ -72,12 +72,12 @@ def read_votes(path: Path) -> VoteTable:
 
 def _read_fast(path: Path) -> VoteTable | None:
     """The whole table by Arrow, or None when something in it is odd."""
-    names = ["usage", "name", *COLUMNS]
+    columns = ["usage", "name", *COLUMNS]
     types = {"usage": pa.string(), "name": pa.string(), **{name: pa.uint8() for name in COLUMNS}}
     try:
         table = pa_csv.read_csv(
             path,
-            read_options=pa_csv.ReadOptions(column_names=names, skip_rows=1),
+            read_options=pa_csv.ReadOptions(column_names=columns, skip_rows=1),
             convert_options=pa_csv.ConvertOptions(column_types=types, null_values=[]),
         )
     except pa.ArrowInvalid:
@@ -87,7 +87,8 @@ def _read_fast(path: Path) -> VoteTable | None:
         return None
     votes = np.stack([table.column(name).to_numpy() for name in COLUMNS], axis=1)
     known = [split for split in splits if split is not None]
-    return VoteTable(path, known, table.column("name").to_pylist(), [tuple(row) for row in votes.tolist()])
+    names = [name.strip() for name in table.column("name").to_pylist()]
+    return VoteTable(path, known, names, [tuple(row) for row in votes.tolist()])
 
 
 def _read_slowly(path: Path, reader: Iterator[list[str]]) -> VoteTable:

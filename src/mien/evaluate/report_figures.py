@@ -83,7 +83,9 @@ def _svg(figure: Figure, *, salt: str) -> str:
     """The figure as an inline SVG element without outer size; the same figure gives the same text."""
     text = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt, "font.family": "sans-serif"}):
-        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        figure.savefig(
+            text, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        )
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
     for stand_in, colour in _COLOURS.items():

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from mien.evaluate.metrics import ClassMetrics, Metrics
 
-_WIDE_GAP_POINTS = 8.0
+# How much better a net may be on pictures it was trained on, in points, before a reader should worry.
+_SMALL_GAP, _WIDE_GAP = 3.0, 8.0
 
 
 def percent(share: float | None, digits: int = 0) -> str:
-    """0.914 as `91 %`; – where there is no figure."""
-    return "–" if share is None else f"{100 * share:.{digits}f} %"
+    """0.914 as 91 % with a space that does not break; – where there is no figure."""
+    return "–" if share is None else f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def headline(metrics: Metrics, measured_on: str) -> str:
@@ -65,16 +66,15 @@ def training(val_accuracy: Sequence[float], train_accuracy: Sequence[float], bes
     if not train_accuracy:
         return text
     gap = 100 * (train_accuracy[best_epoch - 1] - best)
-    if gap > _WIDE_GAP_POINTS:
-        return text + (
-            f" On pictures it was trained on the net is {gap:.1f} points better: it partly knows them by heart. "
-            "More or more varied pictures help most."
-        )
-    nearly = "hardly better" if gap >= 0 else "no better"
-    return (
-        text
-        + f" On pictures it was trained on the net is {nearly} ({gap:+.1f} points): it does not know them by heart."
-    )
+    return f"{text} On pictures it was trained on the net is {_gap(gap)}"
+
+
+def _gap(points: float) -> str:
+    if points > _WIDE_GAP:
+        return f"{points:.1f} points better: it partly knows them by heart. More, or more varied, pictures help most."
+    if points > _SMALL_GAP:
+        return f"{points:.1f} points better, which is usual."
+    return f"hardly better or worse ({points:+.1f} points): it does not know them by heart."
 
 
 def _recall(one: ClassMetrics) -> float:

@@ -63,12 +63,12 @@ def _labels(spec: ModelSpec, dataset: Dataset, rows: NDArray[np.integer]) -> Tru
     ids = map_ids(label, dataset.labels, labels)
     if (ids < 0).all():
         return f"labels not scored: head {head.name!r} has none of those that occur"
-    left_out = {"without a label": int((label < 0).sum())} | {
+    reasons = {"without a label": int((label < 0).sum())} | {
         f"label {name}, which the model does not have": int((label == i).sum())
         for i, name in enumerate(names)
         if labels.index(name) is None
     }
-    return Truth(head, labels, ids, {reason: count for reason, count in left_out.items() if count})
+    return Truth(head, labels, ids, {reason: count for reason, count in reasons.items() if count})
 
 
 def _ferplus(spec: ModelSpec, dataset: Dataset, rows: NDArray[np.integer]) -> Truth | str | None:
@@ -87,9 +87,12 @@ def _ferplus(spec: ModelSpec, dataset: Dataset, rows: NDArray[np.integer]) -> Tr
 
 def best_head(spec: ModelSpec, labels: LabelSet) -> Head | None:
     """The head with most of `labels`, of equals the one with fewest others; None if it has less than two."""
-    count = {head.name: int(mapping(head.label_set, labels).any(0).sum()) for head in spec.heads}
-    best = max(spec.heads, key=lambda head: (count[head.name], -len(head.labels)))
-    return best if count[best.name] >= 2 else None
+
+    def shared(head: Head) -> int:
+        return int(mapping(head.label_set, labels).any(0).sum())
+
+    best = max(spec.heads, key=lambda head: (shared(head), -len(head.labels)))
+    return best if shared(best) >= 2 else None
 
 
 def shared_labels(head: Head, labels: LabelSet) -> LabelSet:

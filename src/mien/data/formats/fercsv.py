@@ -8,7 +8,7 @@ test.csv), `Usage` (absent in both contest files, whose names then tell the spli
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -78,21 +78,23 @@ class FerCsvReading:
             side, _ = _head(path)
             line = 0
             for rows, images, faults in _parsed(path, side):
-                entries = [self._entry(path, row, first + line + i, line + i) for i, row in enumerate(rows)]
+                entries = self._entries(path, rows, first + line, line)
                 line += len(rows)
                 yield _block(images, entries, faults, shape, rejects)
             first += line
         if self.votes is not None:
             self.votes.check_length(first)
 
-    def _entry(self, path: Path, row: Row, number: int, line: int) -> Entry:
-        """The entry of a row; its split comes from Usage, else from the name of a contest file."""
-        split = split_of(path.stem) if row.usage is None else (split_of(row.usage) or row.usage)
-        votes = None
+    def _entries(self, path: Path, rows: list[Row], first: int, line: int) -> list[Entry]:
+        """An entry for each row; its split comes from Usage, else from the name of a contest file."""
+        by_file, name = split_of(path.stem), path.name
+        splits = [by_file if row.usage is None else split_of(row.usage) or row.usage for row in rows]
+        votes: Sequence[tuple[int, ...] | None] = [None] * len(rows)
         if self.votes is not None:
-            self.votes.check_usage(number, split)
-            votes = self.votes.votes[number]
-        return Entry(number, f"{path.name}#{line}", row.label, split, votes)
+            for number, split in enumerate(splits, start=first):
+                self.votes.check_usage(number, split)
+            votes = self.votes.votes[first : first + len(rows)]
+        return [Entry(first + i, f"{name}#{line + i}", row.label, splits[i], votes[i]) for i, row in enumerate(rows)]
 
 
 def _block(images: Pixels, entries: list[Entry], faults: dict[int, str], shape: Shape, rejects: Rejects) -> Block:

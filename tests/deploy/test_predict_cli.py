@@ -1,0 +1,185 @@
+"""`mien predict`: files and folders in; a table, JSON, CSV or a submission out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from deploy_toys import Linear, structured
+from PIL import Image
+
+from mien.cli.app import run as mien
+from mien.core.labels import FER2013, FERPLUS8
+from mien.data import dataset
+
+FACES = structured(6, 6, 6)
+NAMES = ["b/2.png", "b/10.JPG", "a.png", "b/c/0007.webp", "b/c/x[1].png", "z.bmp"]
+SORTED = ["a.png", "b/10.JPG", "b/2.png", "b/c/0007.webp", "b/c/x[1].png", "z.bmp"]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Linear:
+    return Linear(tmp_path / "model.onnx", [FER2013, FERPLUS8])
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    """A folder with six pictures, and things that are none."""
+    folder = tmp_path / "faces"
+    for name, face in zip(NAMES, FACES, strict=True):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        # Losslessly, so that the answers are known; the name is free to say what it wants.
+        Image.fromarray(face).save(folder / name, "PNG")
+    (folder / ".hidden").mkdir()
+    for name in ("._a.png", ".hidden/x.png", "notes.txt"):
+        (folder / name).write_bytes(b"no picture")
+    return folder
+
+
+def expected(model: Linear, head: str = "fer2013") -> dict[str, np.ndarray]:
+    return dict(zip(NAMES, model.answers(FACES, head), strict=True))
+
+
+def read_csv(path: Path) -> list[list[str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_a_folder_is_answered_in_order_of_names(model: Linear, faces: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mien(["predict", str(faces), "--model", str(model.path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["model"] == str(model.path)
+    assert told["failed"] == []
+    assert [p["source"] for p in told["predictions"]] == [str(faces / name) for name in SORTED]
+    for p in told["predictions"]:
+        answer = expected(model)[str(Path(p["source"]).relative_to(faces))]
+        assert list(p["probabilities"]) == list(FER2013.names)
+        np.testing.assert_allclose(list(p["probabilities"].values()), answer, atol=1e-6)
+        assert p["label"] == FER2013.names[answer.argmax()]
+
+
+def test_the_table_shows_picture_label_and_runner_up(
+    model: Linear, faces: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(faces)
+    assert mien(["predict", "b/c/x[1].png", "a.png", "--model", str(model.path)]) == 0
+    shown = capsys.readouterr()
+    for name in ("a.png", "b/c/x[1].png"):
+        answer = expected(model)[name]
+        first, second = np.argsort(-answer)[:2]
+        line = next(line for line in shown.out.splitlines() if line.startswith(name))
+        assert f"{FER2013.names[first]} " in line
+        assert f"{100 * answer[first]:.1f} %" in line
+        assert f"{FER2013.names[second]} {100 * answer[second]:.1f} %" in line
+    assert shown.err == ""
+
+
+def test_labels_and_head_are_passed_on(model: Linear, faces: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    asked = ["predict", str(faces / "a.png"), "--model", str(model.path), "--csv", str(out)]
+    assert mien([*asked, "--labels", "ferplus8"]) == 0
+    header, row = read_csv(out)
+    assert header == ["source", "label", "probability", "unsure", *(f"p_{name}" for name in FERPLUS8.names)]
+    np.testing.assert_allclose([float(v) for v in row[4:]], expected(model, "ferplus8")["a.png"], atol=1e-6)
+    assert mien([*asked, "--labels", "fer2013", "--head", "ferplus8"]) == 0
+    assert read_csv(out)[0][4:] == [f"p_{name}" for name in FER2013.names]
+
+
+def test_unreadable_pictures_are_named_and_the_rest_is_answered(
+    model: Linear, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (faces / "b" / "2.png").write_bytes(b"no picture")
+    truncated = faces / "z.bmp"
+    truncated.write_bytes(truncated.read_bytes()[:-30])
+    asked = ["predict", str(faces), "--model", str(model.path), "--csv", str(tmp_path / "out.csv")]
+    assert mien(asked) == 1
+    told = capsys.readouterr().err
+    assert f"{faces / 'b' / '2.png'}: not a picture" in told
+    assert f"{truncated}: damaged" in told
+    assert "2 of 6 pictures not answered" in told
+    assert [row[0] for row in read_csv(tmp_path / "out.csv")[1:]] == [
+        str(faces / name) for name in SORTED if name not in ("b/2.png", "z.bmp")
+    ]
+    assert mien([*asked, "--json"]) == 1
+    failed = json.loads(capsys.readouterr().out)["failed"]
+    assert [f["source"] for f in failed] == [str(faces / "b" / "2.png"), str(truncated)]
+
+
+def test_a_submission_holds_stems_and_class_numbers(model: Linear, faces: Path, tmp_path: Path) -> None:
+    out = tmp_path / "submission.csv"
+    assert mien(["predict", str(faces), "--model", str(model.path), "--submission", str(out)]) == 0
+    answers = expected(model)
+    rows = [[Path(name).stem, str(answers[name].argmax())] for name in SORTED]
+    assert read_csv(out) == [["id", "label"], *rows]
+    assert "0007" in out.read_text(encoding="utf-8")
+
+
+def test_a_submission_with_equal_ids_is_refused_before_predicting(
+    model: Linear, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(FACES[0]).save(faces / "a.jpg", "PNG")
+    out = tmp_path / "submission.csv"
+    assert mien(["predict", str(faces), "--model", str(model.path), "--submission", str(out)]) == 2
+    assert "id 'a'" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_packed_set_without_labels_becomes_a_submission_by_row_numbers(
+    model: Linear, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    split = np.array(["train", "test", "test", "train", "test", "test"])
+    source = [f"test.csv#{i}" for i in range(6)]
+    table = dataset.make_table(label=np.full(6, -1), split=split, source=source, images=FACES)
+    packed = tmp_path / "packed"
+    dataset.save(packed, FACES, table, dataset.describe("contest", FER2013, FACES, table))
+    out = tmp_path / "submission.csv"
+    asked = ["predict", str(packed), "--model", str(model.path)]
+    assert mien([*asked, "--split", "test", "--submission", str(out)]) == 0
+    answers = model.answers(FACES, "fer2013").argmax(1)
+    assert read_csv(out)[1:] == [[str(i), str(answers[i])] for i in (1, 2, 4, 5)]
+    assert "test.csv#4" in capsys.readouterr().out
+    assert mien([*asked, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["predictions"]) == 6
+    assert mien([*asked, "--split", "val"]) == 2
+    assert "no picture in split 'val'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["absent.png"], "absent.png: no such file or folder"),
+        (["empty"], "no pictures in this folder"),
+        (["a.png", "--labels", "fer2014"], "did you mean 'fer2013'"),
+        (["a.png", "--model", "absent.onnx"], "no such model"),
+        (["a.png", "--batch-size", "0"], "batch-size"),
+        ([], "Missing argument"),
+    ],
+)
+def test_wrong_use_exits_with_two_and_says_what(
+    arguments: list[str],
+    message: str,
+    model: Linear,
+    faces: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(faces)
+    (faces / "empty").mkdir()
+    assert mien(["predict", "--model", str(model.path), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_packed_set_without_pyarrow_names_what_to_install(
+    model: Linear, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "dataset.json").touch()
+    for name in ("mien.deploy.packed", "mien.data.dataset"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert mien(["predict", str(tmp_path / "packed"), "--model", str(model.path)]) == 2
+    assert "pip install 'mien[train]'" in capsys.readouterr().err
