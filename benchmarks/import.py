@@ -53,7 +53,7 @@ def contest(name: str, source: Path) -> None:
 
 
 def measure(name: str, source: Path) -> dict[str, float]:
-    """Run one contestant in a fresh process: wall and CPU seconds of the whole process, peak memory, pixels' checksum."""
+    """Run one contestant in a fresh process: its wall and CPU seconds, peak memory and the pixels' checksum."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     command = [sys.executable, __file__, str(source), "--contestant", name]
     said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

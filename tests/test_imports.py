@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from deploy_toys import awake, make_spec, structured
+from deploy_toys import Linear, structured
 from PIL import Image
 
-from mien.deploy.export import export_onnx
+from mien.core.labels import FER2013, FERPLUS8
 
 SOURCES = Path(__file__).parents[1] / "src"
 
@@ -172,10 +172,9 @@ def in_fresh_interpreter(code: str, *arguments: str) -> set[str]:
 
 
 def test_a_prediction_in_a_fresh_interpreter_loads_neither_torch_nor_pandas(tmp_path: Path) -> None:
-    spec = make_spec()
-    export_onnx(awake(spec), spec, tmp_path / "model.onnx")
+    model = Linear(tmp_path / "model.onnx", [FER2013, FERPLUS8])
     Image.fromarray(structured(1, 60, 40, channels=3)[0]).save(tmp_path / "face.jpg")
-    arguments = ["predict", str(tmp_path / "face.jpg"), "--model", str(tmp_path / "model.onnx")]
+    arguments = ["predict", str(tmp_path / "face.jpg"), "--model", str(model.path), "--labels", "ferplus8"]
     code = "import sys; from mien.cli.app import run; assert run(sys.argv[1:]) == 0"
     loaded = in_fresh_interpreter(code, *arguments, "--csv", str(tmp_path / "out.csv"))
     assert "onnxruntime" in loaded

@@ -85,7 +85,7 @@ def run_demo(
     Raises:
         MienError: `out` exists, and is no demo or `force` is not given; or a step fails.
     """
-    plan = plan or Plan(count=2100)
+    plan = plan or Plan(count=3000)
     recipe = recipes.read(RECIPE, [f"train.seed={plan.seed}", *settings])
     started = time.perf_counter()
     with _fresh_folder(out, force=force):

@@ -17,6 +17,7 @@ from mien.core.errors import MienError
 from mien.core.labels import FER2013, LabelSet
 from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
+from mien.deploy import export
 from mien.deploy.card import model_card
 from mien.deploy.export import export_run
 from mien.deploy.runtime import Predictor
@@ -105,11 +106,16 @@ def test_what_cannot_be_exported_is_said(run: Path, tmp_path: Path, capsys: pyte
 
 
 def test_an_export_that_fails_leaves_the_old_file(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it fails late: here the check refuses a graph that was traced."""
     before = (run / "export" / "model.onnx").read_bytes()
+
+    def trace(*_: object) -> onnx.ModelProto:
+        return onnx.load_model_from_string(before)
 
     def refuse(*_: object, **__: object) -> None:
         raise onnx.checker.ValidationError("refused")
 
+    monkeypatch.setattr(export, "_trace", trace)
     monkeypatch.setattr(onnx.checker, "check_model", refuse)
     with pytest.raises(onnx.checker.ValidationError):
         export_run(run)

@@ -99,6 +99,16 @@ def test_an_impossible_strength_is_refused() -> None:
         draw(np.random.default_rng(0), 1, strength=(0.5, 1.5))
 
 
+def test_without_spread_every_face_is_a_frontal_portrait() -> None:
+    for face in draw(np.random.default_rng(1), 30, spread=0.0):
+        assert (face.scene.yaw_degrees, face.scene.shift_x, face.scene.zoom, face.scene.cover) == (0, 0, 1, "none")
+
+
+def test_an_impossible_spread_is_refused() -> None:
+    with pytest.raises(MienError, match="spread must be within 0 and 1, got 2"):
+        draw(np.random.default_rng(0), 1, spread=2)
+
+
 def test_an_unknown_expression_names_the_nearest_one() -> None:
     with pytest.raises(MienError, match="did you mean 'surprise'"):
         draw(np.random.default_rng(0), 1, expressions=["suprise"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from mien.evaluate.answerer import TorchAnswerer
 from mien.evaluate.evaluate import evaluate
 from mien.models.classifier import Classifier
 
-REAL = Path(__file__).parents[3] / "shared" / "data" / "fer2013_train_public.npz"
 Data, Tables = Callable[..., Dataset], Callable[..., Any]
 
 
@@ -187,10 +185,10 @@ def test_figures_do_not_depend_on_batches_or_on_the_order_of_pictures(
         assert score.metrics.log_loss == pytest.approx(second.scores[kind].metrics.log_loss, abs=1e-4)
 
 
-@pytest.mark.skipif(not REAL.is_file(), reason="the real FER2013 is not here")
-def test_the_official_filter_keeps_3199_public_test_pictures(data_of: Data, net: Callable[..., Classifier]) -> None:
-    with np.load(REAL, allow_pickle=False) as file:
-        usage, ballots, emotion = (file[name] for name in ("usage", "ferplus", "emotion"))
+def test_the_official_filter_keeps_3199_public_test_pictures(
+    data_of: Data, net: Callable[..., Classifier], real_data: dict[str, np.ndarray]
+) -> None:
+    usage, ballots, emotion = (real_data[name] for name in ("usage", "ferplus", "emotion"))
     public = np.flatnonzero(usage == 1)
     assert len(public) == 3589
     data = data_of(np.zeros((3589, 20, 20), np.uint8), emotion[public], votes=ballots[public])

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from mien import __version__
 from mien.core.errors import MienError, MissingExtraError
@@ -33,11 +33,13 @@ class LazyVerbs(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         return list(VERBS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text, _) in VERBS.items()])
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         if cmd_name not in VERBS:
             return None
-        if ctx.resilient_parsing or _is_listing(ctx):
-            return TyperCommand(cmd_name, short_help=VERBS[cmd_name][1])
         module, text, extra = VERBS[cmd_name]
         try:
             loaded = importlib.import_module(module)
@@ -48,12 +50,6 @@ class LazyVerbs(TyperGroup):
         command = typer.main.get_command(loaded.app)
         command.name, command.short_help = cmd_name, text
         return command
-
-
-def _is_listing(ctx: Any) -> bool:
-    """Whether only the list of verbs is wanted (`mien`, `mien --help`)."""
-    words = [word for word in sys.argv[1:] if not word.startswith("-")]
-    return ctx.parent is None and not words
 
 
 app = typer.Typer(cls=LazyVerbs, invoke_without_command=True, rich_markup_mode=None, add_completion=False)

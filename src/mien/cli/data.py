@@ -12,14 +12,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from mien.cli.output import console, print_json, progress
-from mien.core.errors import MienError
 from mien.data.dataset import Dataset, load
 from mien.data.export import export_data
 from mien.data.formats import FORMATS
 from mien.data.formats.base import Progress
 from mien.data.pack import Imported, ImportOptions, import_data
 from mien.data.rejects import FILE_NAME as REJECTS_FILE
-from mien.data.sheet import write_counts, write_samples
+from mien.data.sizing import Colour
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Import, show and export data sets.")
 _FORMATS = ", ".join(form.name for form in FORMATS)
@@ -35,7 +34,7 @@ def import_(
     votes: Path | None = typer.Option(None, help="FER+ votes; fer2013new.csv beside the source is found by itself."),
     no_votes: bool = typer.Option(False, "--no-votes", help="Leave votes beside the source alone."),
     size: int | None = typer.Option(None, help="Side in pixels. Kept as it is when all pictures agree."),
-    colour: str = typer.Option("auto", help="auto, grey or colour."),
+    colour: Colour = typer.Option("auto", help="auto, grey or colour."),
     val_fraction: float = typer.Option(0.2, help="Share of train that becomes val when there is no val."),
     test_as_val: bool = typer.Option(False, "--test-as-val", help="Use the source's test split for validation."),
     seed: int = typer.Option(0, help="Of the split."),
@@ -44,15 +43,13 @@ def import_(
     json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Turn any known format into a packed data set, recognised by itself."""
-    if colour not in ("auto", "grey", "colour"):
-        raise MienError(f"--colour {colour} is none of auto, grey, colour")
     options = ImportOptions(
         format=form,
         labels=labels,
         names=names,
         votes=False if no_votes else votes,
         size=size,
-        colour=colour,  # type: ignore[arg-type]  # checked above
+        colour=colour,
         val_fraction=val_fraction,
         test_as_val=test_as_val,
         seed=seed,
@@ -74,6 +71,9 @@ def show(
     json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Count pictures by class and split, and draw a bar chart and a sheet of samples."""
+    # Loaded here because matplotlib takes a while, and only this verb draws.
+    from mien.data.sheet import write_counts, write_samples
+
     dataset = load(packed)
     folder = out or packed / "show"
     files = {"counts": folder / "counts.png", "samples": folder / "samples.png"}

@@ -22,7 +22,7 @@ app = typer.Typer(add_completion=False)
 def command(
     out: Path = typer.Option(Path("mien-demo"), "--out", "-o", help="Folder for everything that is made."),
     seed: int = typer.Option(0, min=0, help="Decides the faces and the training."),
-    faces: int = typer.Option(2100, min=70, help="How many faces to draw."),
+    faces: int = typer.Option(3000, min=100, help="How many faces to draw."),
     force: bool = typer.Option(False, "--force", help="Replace an earlier demo."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
 ) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mien.core.errors import MienError
-from mien.core.labels import LabelSet, identify
+from mien.core.labels import LabelSet, identify, mapping
 
 SPEC_KEY = "mien"
 NormaliseKind = Literal["unit", "symmetric", "dataset", "picture", "equalise"]
@@ -59,6 +59,23 @@ class ModelSpec(Frozen):
     face_margin: float = Field(default=1.0, description="side of the crop in units of the detector's box")
     abstain_below: float | None = Field(default=None, description="below this probability the answer is 'unsure'")
     provenance: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("heads")
+    @classmethod
+    def _distinct(cls, heads: tuple[Head, ...]) -> tuple[Head, ...]:
+        # Answers and ONNX outputs go by the name of their head.
+        if len({head.name for head in heads}) != len(heads):
+            raise MienError(f"two heads have the same name: {', '.join(head.name for head in heads)}")
+        return heads
+
+    def best_head(self, labels: LabelSet) -> tuple[Head, int]:
+        """The head with most of `labels`, of equals the one with fewest others; and how many of them it has."""
+
+        def shared(head: Head) -> int:
+            return int(mapping(head.label_set, labels).any(0).sum())
+
+        best = max(self.heads, key=lambda head: (shared(head), -len(head.labels)))
+        return best, shared(best)
 
     def head(self, name: str | None = None) -> Head:
         """A head by name, or the first one. Raises MienError for a name that is not there."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from mien.core.errors import MienError
 from mien.core.files import atomic_folder
 from mien.core.labels import LabelSet, known
 from mien.data.dataset import SPLITS, Dataset, DatasetInfo, describe, load, make_table, write_parts
 from mien.data.formats import by_name, recognise
-from mien.data.formats.base import Block, Entry, Names, Reading, Shape
+from mien.data.formats.base import Block, Entry, Names, Notes, Pixels, Progress, Reading, Shape
 from mien.data.formats.names_file import read_names
 from mien.data.naming import Naming
 from mien.data.pixel_file import PixelFile, drop_colour
@@ -25,8 +26,6 @@ from mien.data.split import complete
 from mien.data.votes_check import agreement, sentence
 from mien.data.votes_file import FILE_NAME as VOTES_FILE
 from mien.data.votes_file import read_votes
-
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def _open(source: Path, options: ImportOptions) -> Reading:
     if path is not None:
         votes = read_votes(path)
         reading.join(votes)
-        reading.notes.add(f"FER+ votes from {path}: {len(votes):,} rows")
+        reading.notes.add(f"FER+ votes from {path.name}: {len(votes):,} rows")
     return reading
 
 
@@ -159,7 +158,7 @@ class _Kept:
                 if progress is not None:
                     progress(len(self.entries) + len(self.rejects), reading.total)
 
-    def _take(self, block: Block) -> Any:
+    def _take(self, block: Block) -> Pixels:
         """Remember the usable entries of a block and return their pixels."""
         resolved = [self._class_of(entry) for entry in block.entries]
         good = [i for i, (usable, _) in enumerate(resolved) if usable]
@@ -201,7 +200,7 @@ def _write_rest(folder: Path, source: Path, kept: _Kept, reading: Reading, optio
     for names in kept.naming.merged():
         reading.notes.add(f"{' and '.join(names)} mean the same: one class")
     images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-    votes = _votes(kept.entries)
+    votes = _votes(kept.entries, reading.notes)
     if votes is not None and (share := agreement(ids, labels, votes)) is not None:
         reading.notes.add(sentence(share))
     table = make_table(
@@ -216,14 +215,15 @@ def _renamed(split: str | None, options: ImportOptions) -> str | None:
     return "val" if split == "test" and options.test_as_val else split
 
 
-def _votes(entries: list[Entry]) -> Any:
-    if not all(entry.votes is not None for entry in entries):
-        return None
-    return np.array([entry.votes for entry in entries], np.int64)
+def _votes(entries: list[Entry], notes: Notes) -> NDArray[np.int64] | None:
+    votes = [entry.votes for entry in entries if entry.votes is not None]
+    if 0 < len(votes) < len(entries):
+        notes.add(f"only {len(votes):,} of {len(entries):,} pictures have FER+ votes: all votes are left out")
+    return np.array(votes, np.int64) if len(votes) == len(entries) else None
 
 
 def _describe(
-    source: Path, labels: LabelSet, images: Any, table: Any, reading: Reading, options: ImportOptions
+    source: Path, labels: LabelSet, images: Pixels, table: pa.Table, reading: Reading, options: ImportOptions
 ) -> DatasetInfo:
     chosen = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
     return describe(source.stem, labels, images, table, source=source.name, notes=reading.notes.lines, options=chosen)

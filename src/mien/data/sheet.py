@@ -23,16 +23,20 @@ _TALLEST = 60  # classes beyond this make a chart nobody reads
 def write_counts(dataset: Dataset, path: Path) -> None:
     """A horizontal bar for each class, in pieces for the splits, with the number at its end."""
     counts = dataset.info.counts
-    names = list(dataset.info.labels[:_TALLEST])
-    if any(UNLABELLED in row for row in counts.values()):
-        names.append(UNLABELLED)
+    names = [*dataset.info.labels[:_TALLEST], *([UNLABELLED] if any(UNLABELLED in c for c in counts.values()) else [])]
     figure = Figure(figsize=(8, 1.2 + 0.36 * len(names)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     left = np.zeros(len(names))
     for split, row in counts.items():
         values = np.array([row.get(name, 0) for name in names])
-        axes.barh(names, values, left=left, label=f"{split} {sum(row.values()):,}", color=SPLIT_COLOURS.get(split))
+        axes.barh(
+            [*map(_plain, names)],
+            values,
+            left=left,
+            label=f"{split} {sum(row.values()):,}",
+            color=SPLIT_COLOURS.get(split),
+        )
         left += values
     _decorate(axes, dataset, left)
     with atomic_path(path) as temporary:
@@ -47,10 +51,17 @@ def _decorate(axes: Any, dataset: Dataset, totals: NDArray[np.float64]) -> None:
     axes.set_xlim(0, max(totals.max(initial=1) * 1.18, 1))
     axes.set_xlabel("pictures")
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.set_title(f"{dataset.info.name}: {len(dataset):,} pictures of {dataset.info.width}×{dataset.info.height}")
+    info = dataset.info
+    some = f", the first {_TALLEST} of {len(info.labels)} classes" if len(info.labels) > _TALLEST else ""
+    axes.set_title(_plain(f"{info.name}: {info.count:,} pictures of {info.width}×{info.height}{some}"))
     axes.spines[["top", "right"]].set_visible(False)
     # Below the axes, where it covers no bar.
     axes.figure.legend(loc="outside lower right", ncols=3, frameon=False)
+
+
+def _plain(text: str) -> str:
+    """Text that matplotlib does not take for a formula."""
+    return text.replace("$", r"\$")
 
 
 def write_samples(dataset: Dataset, path: Path, *, columns: int = 12, seed: int = 0) -> None:
@@ -66,7 +77,9 @@ def write_samples(dataset: Dataset, path: Path, *, columns: int = 12, seed: int 
     for axes, name, members in zip(grid, dataset.info.labels, rows, strict=False):
         chosen = np.sort(rng.permutation(members)[:columns])
         axes.imshow(_strip(dataset, chosen, columns, side), interpolation="nearest")
-        axes.set_ylabel(f"{name}\n{len(members):,}", rotation=0, ha="right", va="center", fontsize=9, labelpad=6)
+        axes.set_ylabel(
+            f"{_plain(name)}\n{len(members):,}", rotation=0, ha="right", va="center", fontsize=9, labelpad=6
+        )
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_visible(False)

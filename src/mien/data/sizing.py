@@ -39,17 +39,23 @@ def choose_shape(survey: Counter[Shape], size: int | None, colour: Colour, notes
 
 def _size(sizes: Counter[tuple[int, int]], size: int | None, notes: Notes) -> tuple[int, int]:
     wanted = (size, size) if size else None
-    if wanted is None and len(sizes) == 1:
+    if len(sizes) == 1 and wanted in (None, *sizes):
         return next(iter(sizes))
     if wanted is None:
         shorter = [min(pair) for pair in sizes.elements()]
         side = min(max(int(np.median(shorter)), _SMALLEST), LARGEST_DEFAULT)
         wanted = (side, side)
-    changed = sum(count for pair, count in sizes.items() if pair != wanted)
-    if changed:
-        seen = ", ".join(f"{w}×{h}: {n:,}" for (h, w), n in sizes.most_common(3))
-        more = f" and {len(sizes) - 3} more sizes" if len(sizes) > 3 else ""
-        notes.add(
-            f"{changed:,} pictures cut to the centre square and resized to {wanted[0]}×{wanted[1]} ({seen}{more})"
-        )
+    notes.add(_resizing(sizes, wanted))
     return wanted
+
+
+def _resizing(sizes: Counter[tuple[int, int]], wanted: tuple[int, int]) -> str:
+    """What happens to the pictures, as a sentence."""
+    target = f"{wanted[1]}×{wanted[0]}"
+    if len(sizes) == 1:
+        height, width = next(iter(sizes))
+        return f"all pictures resized from {width}×{height} to {target}{'' if height == width else ', centre square'}"
+    changed = sum(count for pair, count in sizes.items() if pair != wanted)
+    seen = ", ".join(f"{w}×{h}: {n:,}" for (h, w), n in sizes.most_common(3))
+    more = f" and {len(sizes) - 3} more sizes" if len(sizes) > 3 else ""
+    return f"{changed:,} pictures cut to the centre square and resized to {target} ({seen}{more})"

@@ -50,7 +50,7 @@ class VoteTable:
         return {name: row for row, name in enumerate(self.names) if name}
 
 
-_HINT = "votes belong to the pictures by row order: use the two files that come together"
+_HINT = "votes belong to the pictures by row order: use the two files that come together, or --no-votes"
 
 
 def read_votes(path: Path) -> VoteTable:

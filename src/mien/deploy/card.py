@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -113,11 +112,7 @@ def _score(kind: str, score: dict[str, Any]) -> str:
         for c in score["classes"]
     ]
     table = [("label", "pictures", "recall", "precision"), ("---",) * 4, *rows]
-    return header + "\n" + "".join(f"| {' | '.join(row)} |\n" for row in _texts(table))
-
-
-def _texts(rows: Iterable[Iterable[object]]) -> Iterable[list[str]]:
-    return ([str(cell) for cell in row] for row in rows)
+    return header + "\n" + "".join(f"| {' | '.join(row)} |\n" for row in table)
 
 
 def _percent(value: float | None, interval: dict[str, float] | None = None) -> str:

@@ -26,11 +26,12 @@ from mien.deploy.runtime import INPUT, OUTPUT_PREFIX
 from mien.models.classifier import Classifier
 from mien.models.store import load_classifier
 
+Weights = Literal["best", "last"]
+
 # The version torch's exporter is written for; ONNX Runtime reads it since 1.14.
 OPSET = 18
 # A protobuf message ends at 2 GiB; the rest is left to the graph.
 LARGEST_WEIGHTS = 2**31 - 2**24
-Weights = Literal["best", "last"]
 # Two, because torch takes a batch of one for a constant.
 _EXAMPLE_BATCH = 2
 
@@ -117,13 +118,17 @@ def _trace(deployed: _Deployed, spec: ModelSpec, opset: int) -> onnx.ModelProto:
             verbose=False,
         )
     except torch.onnx.OnnxExporterError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise MienError(f"{spec.architecture}: cannot be written as ONNX ({reason})") from error
-    assert program is not None  # only without dynamo it is
+        raise MienError(f"{spec.architecture}: cannot be written as ONNX ({_reason(error)})") from error
+    assert program is not None  # it is only without dynamo
     model: onnx.ModelProto = program.model_proto
-    if not model.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
-        raise MienError(f"{spec.architecture}: its graph holds for one batch size only, which cannot be exported")
     return model
+
+
+def _reason(error: BaseException) -> str:
+    """What was raised first, on one line: what the exporter says on top is advice to its developers."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())[:300]
 
 
 def _sign(model: onnx.ModelProto, spec: ModelSpec) -> None:

@@ -13,7 +13,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from mien.core.errors import MienError
-from mien.core.labels import LabelSet, known, map_probabilities, mapping
+from mien.core.labels import LabelSet, known, map_probabilities
 from mien.core.picture import Pixels
 from mien.core.spec import Head, ModelSpec
 from mien.deploy.locate import model_file
@@ -181,20 +181,19 @@ def _prediction(source: str, row: Probabilities, labels: LabelSet, abstain_below
 
 
 def _choose(spec: ModelSpec, labels: str | LabelSet | None, head: str | None) -> _Answer:
-    """The head that knows most of the wanted labels, the one with fewest others first; the first of equals."""
+    """The head that was named, or the one that fits the wanted labels best."""
     if labels is None:
         own = spec.head(head)
         return _Answer(own, own.label_set)
     wanted = known(labels) if isinstance(labels, str) else labels
-    candidates = [spec.head(head)] if head is not None else list(spec.heads)
-    shared = [int(mapping(h.label_set, wanted).sum()) for h in candidates]
-    best = max(range(len(candidates)), key=lambda i: (shared[i], -len(candidates[i].labels)))
-    if not shared[best]:
+    named = spec if head is None else spec.model_copy(update={"heads": (spec.head(head),)})
+    best, shared = named.best_head(wanted)
+    if not shared:
         raise MienError(
             f"the model knows none of the labels {', '.join(wanted.names)}",
-            hint=f"it knows {', '.join(candidates[best].labels)}",
+            hint=f"it knows {', '.join(best.labels)}",
         )
-    return _Answer(candidates[best], wanted)
+    return _Answer(best, wanted)
 
 
 def _read_spec(data: bytes, path: Path) -> ModelSpec:

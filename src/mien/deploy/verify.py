@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.core.errors import MienError
 from mien.core.spec import ModelSpec
@@ -93,7 +94,7 @@ def verify(
     return VerifyReport(str(weights), str(model), dataset.info.name, split, len(rows), tolerance, heads)
 
 
-def _spread(rows: np.ndarray[Any, np.dtype[np.int64]], limit: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _spread(rows: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
     """At most `limit` of the rows, evenly over all: sets sorted by class would else show one class only."""
     if limit < 1:
         raise MienError(f"verify needs at least one picture, got limit {limit}")

@@ -53,9 +53,8 @@ def predict_probabilities(
 
 def _mean_over(answerer: Answerer, batch: Pixels, variants: Sequence[tta.Variant]) -> Answers:
     views = [answerer.probabilities(tta.apply(batch, variant)) for variant in variants]
-    return {
-        name: np.mean([view[name] for view in views], axis=0, dtype=np.float64).astype(np.float32) for name in views[0]
-    }
+    stacked = {name: np.stack([view[name] for view in views]) for name in views[0]}
+    return {name: values.mean(axis=0, dtype=np.float64).astype(np.float32) for name, values in stacked.items()}
 
 
 def check_size(spec: ModelSpec, images: Pixels) -> None:

@@ -86,13 +86,9 @@ def _ferplus(spec: ModelSpec, dataset: Dataset, rows: NDArray[np.integer]) -> Tr
 
 
 def best_head(spec: ModelSpec, labels: LabelSet) -> Head | None:
-    """The head with most of `labels`, of equals the one with fewest others; None if it has less than two."""
-
-    def shared(head: Head) -> int:
-        return int(mapping(head.label_set, labels).any(0).sum())
-
-    best = max(spec.heads, key=lambda head: (shared(head), -len(head.labels)))
-    return best if shared(best) >= 2 else None
+    """The head of the spec that fits `labels` best; None if it has less than two of them."""
+    head, shared = spec.best_head(labels)
+    return head if shared >= 2 else None
 
 
 def shared_labels(head: Head, labels: LabelSet) -> LabelSet:

@@ -113,8 +113,11 @@ def changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
 def make_spec(data: Dataset, recipe: Recipe, rows: NDArray[np.int64]) -> ModelSpec:
     """What the trained model will know about itself; normalisation figures come from the training `rows`."""
     info = data.info
-    heads = [Head(name=data.labels.name, labels=data.labels.names)]
-    if recipe.data.votes and data.has_votes:
+    with_votes = recipe.data.votes and data.has_votes
+    # A set imported with FER+'s own labels still has the votes as something else: their distribution.
+    name = "labels" if with_votes and data.labels.name == FERPLUS8.name else data.labels.name
+    heads = [Head(name=name, labels=data.labels.names)]
+    if with_votes:
         heads.append(Head(name=FERPLUS8.name, labels=FERPLUS8.names))
     crop = recipe.data.crop
     if crop is not None and crop > min(info.height, info.width):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
@@ -21,10 +23,19 @@ def background(rng: np.random.Generator, scene: Scene, size: int, channels: int)
     grey, tint = rng.uniform(-1, 1, (4, 4, 1)), rng.uniform(-1, 1, (4, 4, 3))
     cast = 14 * rng.uniform(-1, 1, 3)
     blots = tone + contrast * grey + (0 if channels == 1 else cast + 0.3 * contrast * tint)
-    coarse = np.minimum(np.maximum(blots, 0), 255).astype(np.uint8)
-    small = Image.fromarray(coarse[..., 0] if channels == 1 else coarse)
-    resized = np.asarray(small.resize((size, size), Image.Resampling.BICUBIC), np.float32)
-    return resized.reshape(size, size, channels)
+    enlarge = _enlarging(size)
+    smooth = np.stack([enlarge @ blots[..., c].astype(np.float32) @ enlarge.T for c in range(channels)], axis=-1)
+    return np.minimum(np.maximum(smooth, 0), 255)
+
+
+@lru_cache(maxsize=8)
+def _enlarging(size: int) -> NDArray[np.float32]:
+    """Matrix (size, 4) of bicubic interpolation from four values to `size`."""
+    columns = [Image.fromarray(np.eye(4, dtype=np.float32)[:, [k]]) for k in range(4)]
+    enlarged = [column.resize((1, size), Image.Resampling.BICUBIC) for column in columns]
+    matrix = np.concatenate([np.asarray(column, np.float32) for column in enlarged], axis=1)
+    matrix.flags.writeable = False
+    return matrix
 
 
 def photograph(rng: np.random.Generator, picture: NDArray[np.float32], scene: Scene) -> Pixels:

@@ -139,9 +139,10 @@ def _may_have_beard(rng: np.random.Generator, hair: HairStyle, age: float) -> bo
     return age > 0.2 and rng.random() < (0.12 if hair in ("long", "tied", "scarf", "fringe") else 0.85)
 
 
-def draw_scene(rng: np.random.Generator) -> Scene:
-    """One way of looking at a face."""
-    deviation = iter(rng.normal(size=12).clip(-2.2, 2.2).tolist())
+def draw_scene(rng: np.random.Generator, *, spread: float = 1.0) -> Scene:
+    """One way of looking at a face; `spread` is how far it strays from a frontal portrait, 0 to 1."""
+    deviation = iter((spread * rng.normal(size=12).clip(-2.2, 2.2)).tolist())
+    cover = _pick(rng, _COVER)
     return Scene(
         yaw_degrees=10 * next(deviation),
         pitch_degrees=6 * next(deviation),
@@ -160,7 +161,7 @@ def draw_scene(rng: np.random.Generator) -> Scene:
         noise=float(rng.beta(1.2, 5.0)),
         shine=float(rng.random()),
         background=float(rng.random()),
-        cover=_pick(rng, _COVER),
+        cover=cover if rng.random() < spread else "none",
         seed=int(rng.integers(2**31)),
     )
 
@@ -171,6 +172,7 @@ def draw(
     *,
     expressions: Sequence[str] = FER2013.names,
     strength: tuple[float, float] = (0.4, 1.0),
+    spread: float = 1.0,
 ) -> list[Face]:
     """`n` faces; the expressions take turns, so that each is there n / len(expressions) times.
 
@@ -179,24 +181,28 @@ def draw(
         n: how many.
         expressions: names of `actions.PROTOTYPES`.
         strength: range that the strength of a face's action units is drawn from, 0 to 1 at most.
+        spread: how far pose, place and gaze stray from a frontal portrait: 0 not at all, 1 as in pictures
+            from the web.
 
     Raises:
-        MienError: for an unknown expression or a range outside 0 to 1.
+        MienError: for an unknown expression, or a strength or spread outside 0 to 1.
     """
     low, high = strength
     if not 0 <= low <= high <= 1:
         raise MienError(f"strength must be a range within 0 and 1, got {low} to {high}")
-    return [_draw_one(rng, expressions[i % len(expressions)], strength) for i in range(n)]
+    if not 0 <= spread <= 1:
+        raise MienError(f"spread must be within 0 and 1, got {spread}")
+    return [_draw_one(rng, expressions[i % len(expressions)], strength, spread) for i in range(n)]
 
 
-def _draw_one(rng: np.random.Generator, expression: str, strength: tuple[float, float]) -> Face:
+def _draw_one(rng: np.random.Generator, expression: str, strength: tuple[float, float], spread: float) -> Face:
     shown = float(rng.uniform(*strength))
     return Face(
         expression=expression,
         strength=shown,
         identity=draw_identity(rng),
         actions=draw_actions(rng, expression, shown),
-        scene=draw_scene(rng),
+        scene=draw_scene(rng, spread=spread),
     )
 
 

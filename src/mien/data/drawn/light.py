@@ -75,19 +75,26 @@ def shading(
     fall = _DEPTH / np.sqrt(np.maximum(0.06, 1 - dx * dx - dy * dy))
     slope_x -= fall * dx / _LIT_HALF_WIDTH
     slope_y -= fall * dy / _LIT_HALF_HEIGHT
-    length = np.sqrt(1 + slope_x**2 + slope_y**2)
-    light = np.array([scene.light_x, scene.light_y, 1.1])
-    light /= np.linalg.norm(light)
-    facing = (light[2] - light[0] * slope_x - light[1] * slope_y) / length
-    diffuse = np.maximum(0, facing) / (0.35 + 0.65 * light[2])
-    half = light + np.array((0, 0, 1))
-    half /= np.linalg.norm(half)
-    glance = np.maximum(0, (half[2] - half[0] * slope_x - half[1] * slope_y) / length)
-    glance **= 2
-    glance **= 2
-    glance **= 2
-    shine = 0.22 * scene.shine * glance**2
-    return np.asarray(scene.ambient + (1 - scene.ambient) * diffuse + shine, np.float32)
+    light = _unit(scene.light_x, scene.light_y, 1.1)
+    diffuse = _facing(light, slope_x, slope_y) / (0.35 + 0.65 * light[2])
+    glance = _facing(_unit(light[0], light[1], light[2] + 1), slope_x, slope_y)
+    for _ in range(4):  # to the power of 16
+        glance *= glance
+    return scene.ambient + (1 - scene.ambient) * diffuse + 0.22 * scene.shine * glance
+
+
+def _unit(x: float, y: float, z: float) -> tuple[float, float, float]:
+    length = (x * x + y * y + z * z) ** 0.5
+    return x / length, y / length, z / length
+
+
+def _facing(
+    direction: tuple[float, float, float], slope_x: NDArray[np.float32], slope_y: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Cosine (H, W) between the surface and a direction, 0 where it faces away."""
+    along = direction[2] - direction[0] * slope_x - direction[1] * slope_y
+    cosine: NDArray[np.float32] = np.maximum(0, along / np.sqrt(1 + slope_x**2 + slope_y**2))
+    return cosine
 
 
 def _hill_slopes(

@@ -30,6 +30,7 @@ class Plan:
         colour: three channels instead of one.
         labels: which expressions, and their ids.
         strength: range of the strength of a face's action units, within 0 and 1. Low is hard to read.
+        spread: how far pose and place stray from a frontal portrait, 0 to 1.
         val_fraction: part of each label that goes to val.
         test_fraction: part of each label that goes to test; the rest is train.
 
@@ -43,6 +44,7 @@ class Plan:
     colour: bool = False
     labels: LabelSet = FER2013
     strength: tuple[float, float] = (0.4, 1.0)
+    spread: float = 1.0
     val_fraction: float = 0.15
     test_fraction: float = 0.15
 
@@ -70,7 +72,7 @@ def draw_plan(plan: Plan) -> Drawn:
     """Draw all faces of a plan."""
     expressions = [canonical(name) for name in plan.labels.names]
     rng = np.random.default_rng(plan.seed)
-    faces = draw(rng, plan.count, expressions=expressions, strength=plan.strength)
+    faces = draw(rng, plan.count, expressions=expressions, strength=plan.strength, spread=plan.spread)
     label = np.array([expressions.index(face.expression) for face in faces], np.int64)
     split = _split(label, plan)
     images = np.stack([draw_face(face, size=plan.size, colour=plan.colour) for face in faces])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +43,10 @@ class View:
 
     def grid(self, side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Turned face coordinates x and y (side, side) of a grid of pixel centres over the picture."""
-        points = (_unit_grid(side) * self.size - self._centre) @ self._roll.T / self.scale
-        x, y = np.ascontiguousarray(points.T, np.float32)
-        return x.reshape(side, side), y.reshape(side, side) + np.float32(_CENTRE_Y)
+        at = (np.arange(side, dtype=np.float32) + np.float32(0.5)) * (self.size / side)
+        (cos, sin), (cx, cy) = self._roll[0].tolist(), self._centre.tolist()
+        across, down = ((at - cx) / self.scale)[None, :], ((at - cy) / self.scale)[:, None]
+        return cos * across + sin * down, cos * down - sin * across + _CENTRE_Y
 
     def outlines(self, patches: Sequence[Patch], *, enlarge: int = 1) -> list[list[float]]:
         """The polygon x, y, x, y, … of every patch in pixels times `enlarge`, strokes made outlines, all in one go."""
@@ -78,11 +78,3 @@ def _normals(points: Points, ends: NDArray[np.int64]) -> Points:
     along[last] = points[last] - points[np.maximum(last - 1, first)]
     length = np.sqrt((along * along).sum(1)) + 1e-9
     return np.stack([-along[:, 1] / length, along[:, 0] / length], axis=1)
-
-
-@lru_cache(maxsize=8)
-def _unit_grid(side: int) -> Points:
-    at = (np.arange(side) + 0.5) / side
-    grid = np.stack(np.meshgrid(at, at), axis=-1).reshape(-1, 2)
-    grid.flags.writeable = False
-    return grid

@@ -130,7 +130,7 @@ def _parsed(path: Path, side: int) -> Iterator[tuple[list[Row], Pixels, dict[int
 
     with path.open("rb", buffering=READ_BYTES) as file:
         file.readline()
-        lines = (line for line in file if line.strip())
+        lines = (line for line in file if len(line) > 2 or line.strip())
         yield from ahead(parse, chunks(lines, ROWS_AT_ONCE))
 
 
