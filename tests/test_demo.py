@@ -136,6 +136,15 @@ def test_an_interrupted_replacement_leaves_the_old_demo(tmp_path: Path, monkeypa
     assert [path.name for path in tmp_path.iterdir()] == ["d"]
 
 
+def test_an_empty_folder_may_be_used_and_is_empty_again_after_an_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "d").mkdir()
+    _shortcut(monkeypatch, until="import_data")
+    assert app.run(["demo", "--out", str(tmp_path / "d"), "--faces", "105"]) == 130
+    assert list(tmp_path.rglob("*")) == [tmp_path / "d"]
+
+
 def test_a_failing_step_leaves_nothing_and_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -85,7 +85,7 @@ def run_demo(
     Raises:
         MienError: `out` exists, and is no demo or `force` is not given; or a step fails.
     """
-    plan = plan or Plan(count=3000)
+    plan, out = plan or Plan(count=3000), out.absolute()
     recipe = recipes.read(RECIPE, [f"train.seed={plan.seed}", *settings])
     started = time.perf_counter()
     with _fresh_folder(out, force=force):
@@ -122,7 +122,7 @@ def _predict_fresh(folder: Path, model: Path, plan: Plan) -> tuple[tuple[str, Pr
     """Answers to one clear new face of each expression, by file as a user would ask."""
     folder.mkdir()
     rng = np.random.default_rng([plan.seed, 2])
-    faces = draw(rng, len(plan.labels), expressions=plan.labels.names, strength=(0.8, 1.0))
+    faces = draw(rng, len(plan.labels), expressions=plan.labels.names, strength=(0.8, 1.0), spread=0.3)
     files = [folder / f"{face.expression}.png" for face in faces]
     for face, file in zip(faces, files, strict=True):
         Image.fromarray(draw_face(face, size=plan.size, colour=plan.colour)).save(file)
@@ -185,9 +185,10 @@ def _commands(out: Path) -> tuple[tuple[str, str], ...]:
 def _fresh_folder(out: Path, *, force: bool) -> Iterator[None]:
     """An empty `out` with a marker; when the work inside fails or is interrupted, what stood there is put back."""
     _check_target(out, force=force)
+    was_there = out.exists()
     aside = out.with_name(f".{out.name}.old")
     shutil.rmtree(aside, ignore_errors=True)
-    if out.exists():
+    if was_there:
         out.replace(aside)
     try:
         out.mkdir(parents=True)
@@ -195,7 +196,7 @@ def _fresh_folder(out: Path, *, force: bool) -> Iterator[None]:
         yield
     except BaseException:  # Ctrl-C too
         shutil.rmtree(out, ignore_errors=True)
-        if aside.exists():
+        if was_there:
             aside.replace(out)
         raise
     shutil.rmtree(aside, ignore_errors=True)

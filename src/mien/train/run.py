@@ -234,6 +234,7 @@ def _data_facts(data: Dataset) -> dict[str, object]:
         "fingerprint": info.fingerprint,
         "labels": list(info.labels),
         "counts": info.counts,
+        "provenance": info.provenance,
     }
 
 

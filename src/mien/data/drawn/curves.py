@@ -34,13 +34,13 @@ def _basis(controls: int, per_segment: int, closed: bool) -> NDArray[np.float64]
     return matrix
 
 
-def closed_curve(controls: ArrayLike, per_segment: int = 6) -> Points:
+def closed_curve(controls: ArrayLike, per_segment: int = 4) -> Points:
     """Points (n * per_segment, 2) of the closed smooth curve through `controls` (n, 2)."""
     points = np.asarray(controls, np.float64)
     return _basis(len(points), per_segment, True) @ points
 
 
-def open_curve(controls: ArrayLike, per_segment: int = 6) -> Points:
+def open_curve(controls: ArrayLike, per_segment: int = 4) -> Points:
     """Points ((n - 1) * per_segment + 1, 2) of the smooth curve through `controls` (n, 2), ends included.
 
     Several curves at once: controls of shape (k, n, 2) give points of shape (k, (n - 1) * per_segment + 1, 2).

@@ -38,17 +38,19 @@ def forehead_top(style: HairStyle) -> float:
 def behind(who: Identity, colours: Palette) -> list[Patch]:
     """Hair or scarf that falls behind the head."""
     back, fullness = mix(colours.hair, BLACK, 0.25), 0.05 * who.hair_volume
+    # What shows of the other side when the head turns and the hairline wanders off its edge.
+    skull = [] if who.hair in ("bald", "scarf") else [Patch(0.99 * _crown(who), back, depth=0.0, body=True)]
     if who.hair == "tied":
-        return [Patch(ellipse((0.1, -1.72), (0.42, 0.36)), back, depth=-0.4, body=True)]
+        return [Patch(ellipse((0.1, -1.72), (0.42, 0.36)), back, depth=-0.4, body=True), *skull]
     if who.hair == "long":
         side = 1.14 + fullness
         half = [(0.0, -1.72), (0.7, -1.52), (side, -0.8), (side + 0.08, 0.3), (1.2, 1.4), (0.95, 2.3)]
-        return [Patch(closed_curve(mirrored_closed(half)), back, depth=-0.3, body=True)]
+        return [Patch(closed_curve(mirrored_closed(half)), back, depth=-0.3, body=True), *skull]
     if who.hair == "scarf":
         cloth = mix(colours.cloth, BLACK, 0.2)
         half = [(0.0, -1.72), (0.75, -1.48), (1.12, -0.7), (1.15, 0.4), (0.98, 1.3), (1.3, 2.3), (1.5, 3.4)]
         return [Patch(closed_curve(mirrored_closed(half)), cloth, depth=-0.3, body=True)]
-    return []
+    return skull
 
 
 def in_front(who: Identity, colours: Palette) -> list[Patch]:
@@ -69,21 +71,26 @@ def in_front(who: Identity, colours: Palette) -> list[Patch]:
 
 def _edges(who: Identity, rng: np.random.Generator) -> tuple[Points, Points]:
     """Outer edge and hairline, each (n, 2) from left to right, point by point opposite each other."""
+    line = moved(np.array(_HAIRLINES[who.hair]) * (1 + who.face_width, 1), 0, -0.05 * who.forehead)
+    outer, inner = _crown(who), open_curve(mirrored(line))
+    if who.hair in ("parted", "long"):
+        inner = _part(inner, side=-1.0 if rng.random() < 0.5 else 1.0, depth=0.3 if who.hair == "parted" else 0.1)
+    if who.hair == "curly":
+        curls = 1 + 0.06 * np.abs(np.sin(np.linspace(0, 38, len(outer)) + rng.uniform(0, 3)))
+        outer = outer * curls[:, None]
+    inner[2:-2, 1] += rng.normal(0, 0.015, len(inner) - 4)
+    return outer, inner
+
+
+def _crown(who: Identity) -> Points:
+    """Outer edge of the hair (n, 2), from ear to ear over the top."""
     crown = np.array(_CROWN)
     if who.hair == "long":
         crown[:2] = _LONG_SIDES
     volume = _VOLUME.get(who.hair, 0.1) + 0.035 * who.hair_volume
     crown *= (1 + who.face_width, 1)
     crown += crown / np.sqrt((crown**2).sum(1, keepdims=True)) * (volume * _OUTWARDS)[:, None]
-    line = moved(np.array(_HAIRLINES[who.hair]) * (1 + who.face_width, 1), 0, -0.05 * who.forehead)
-    outer, inner = open_curve(mirrored(crown)), open_curve(mirrored(line))
-    if who.hair in ("parted", "long"):
-        inner = _part(inner, side=-1.0 if rng.random() < 0.5 else 1.0, depth=0.3 if who.hair == "parted" else 0.1)
-    if who.hair == "curly":
-        curls = 1 + 0.06 * np.abs(np.sin(np.arange(len(outer)) * 0.62 + rng.uniform(0, 3)))
-        outer = outer * curls[:, None]
-    inner[2:-2, 1] += rng.normal(0, 0.015, len(inner) - 4)
-    return outer, inner
+    return open_curve(mirrored(crown))
 
 
 def _part(line: Points, *, side: float, depth: float) -> Points:

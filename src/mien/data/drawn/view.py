@@ -58,10 +58,10 @@ class View:
         placed = self.place(self.turn(points, depth)) * enlarge
         ends = np.cumsum(counts)
         aside = _normals(placed, ends) * (0.5 * enlarge * self.scale * _widths(patches)[:, None])
-        near, far = (placed + aside).ravel().tolist(), (placed - aside)[::-1].ravel().tolist()
+        near, far = (placed + aside).ravel().tolist(), (placed - aside)[::-1].ravel()
         total = len(near)
         spans = zip(patches, (2 * (ends - counts)).tolist(), (2 * ends).tolist(), strict=True)
-        return [near[a:b] if p.width is None else near[a:b] + far[total - b : total - a] for p, a, b in spans]
+        return [near[a:b] if p.width is None else near[a:b] + far[total - b : total - a].tolist() for p, a, b in spans]
 
 
 def _widths(patches: Sequence[Patch]) -> NDArray[np.float64]:
