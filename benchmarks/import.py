@@ -79,7 +79,9 @@ def compare(source: Path, repeats: int) -> bool:
         for name in CONTESTANTS:
             run = measure(name, source)
             runs[name].append(run)
-            print(f"{turn}  {name:8}{run['wall']:7.2f} s wall{run['cpu']:7.2f} s CPU{run['peak_mb']:7.0f} MB")
+            print(
+                f"{turn}  {name:8}{run['wall']:7.2f} s wall{run['cpu']:7.2f} s CPU{run['peak_mb']:7.0f} MB", flush=True
+            )
     if len({run["crc"] for found in runs.values() for run in found}) != 1:
         raise SystemExit("the contestants read different pixels")
     ratios = {

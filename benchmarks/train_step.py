@@ -32,12 +32,12 @@ def mien(mode: str, net: str, batch: int, steps: int) -> float:
     from mien.core.spec import Head, ModelSpec, Normalise
     from mien.models.classifier import build_classifier
     from mien.train.batches import Batches, Pictures
-    from mien.train.device import make_accelerator
+    from mien.train.machine import Machine
     from mien.train.optim import build_optimiser
     from mien.train.step import Step, make_learner
 
     recipe = recipes.read(net, [f"train.batch_size={batch}", "data.votes=false"])
-    accelerator = make_accelerator(recipe.train)
+    machine = Machine(recipe.train)
     spec = ModelSpec(
         architecture=recipe.model.name,
         options=recipe.model.options,
@@ -48,19 +48,21 @@ def mien(mode: str, net: str, batch: int, steps: int) -> float:
         heads=(Head(name="fer2013", labels=tuple("abcdefg")),),
     )
     model = build_classifier(spec).to(memory_format=torch.channels_last).train()
-    learner = make_learner(model, build_optimiser(model, recipe.optimiser), recipe, accelerator)
+    learner = make_learner(model, build_optimiser(model, recipe.optimiser), recipe, machine)
     rng = np.random.default_rng(0)
     count = batch * (steps + 5)
     images = torch.from_numpy(rng.integers(0, 256, (count, 1, SIDE, SIDE), dtype=np.uint8))
     labels = torch.from_numpy(rng.integers(0, 7, count))
     pictures = Pictures(images, labels, None, torch.ones(count))
-    step = Step(recipe, pictures, accelerator, per_epoch=steps + 5)
+    step = Step(recipe, pictures, machine, per_epoch=steps + 5)
     crop = recipe.data.crop or SIDE
     fixed = images[:batch, :, :crop, :crop].float().contiguous(memory_format=torch.channels_last)
 
     def bare() -> None:
         learner.optimiser.zero_grad(set_to_none=True)
-        loss = torch.nn.functional.cross_entropy(learner.wrapped(fixed)[0], labels[:batch])
+        with machine.autocast():
+            logits = learner.wrapped(fixed)[0]
+        loss = torch.nn.functional.cross_entropy(logits.float(), labels[:batch])
         loss.backward()
         learner.optimiser.step()
 

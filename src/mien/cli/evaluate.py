@@ -19,7 +19,7 @@ from mien.evaluate.ensemble import Ensemble
 from mien.evaluate.evaluate import ALL, Evaluation, Score, evaluate
 from mien.evaluate.metrics import ClassMetrics, Interval, Metrics
 from mien.evaluate.truth import TITLES
-from mien.train.device import check_device
+from mien.train.machine import check_device
 
 app = typer.Typer(add_completion=False)
 MOST_COLUMNS, WIDEST = 12, 10

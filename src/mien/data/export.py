@@ -27,7 +27,7 @@ def export_data(
     writer = by_name(form)
     check_target(out, force=force)
     with atomic_folder(out) as folder:
-        writer.write(dataset, folder, progress)
+        writer.write(dataset, folder, progress=progress)
         (folder / MARK).write_text(f"{writer.name}\n", encoding="utf-8")
 
 

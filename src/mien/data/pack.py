@@ -85,7 +85,7 @@ def import_data(
     options = options or ImportOptions()
     check_target(out, force=force)
     reading = _open(source, options)
-    shape = choose_shape(reading.survey(), options.size, options.colour, reading.notes)
+    shape = choose_shape(reading.survey(), reading.notes, size=options.size, colour=options.colour)
     kept = _Kept(_naming(reading, options), Rejects(strict=options.strict))
     with atomic_folder(out) as folder:
         kept.write_pixels(folder / "images.npy", reading, shape, progress)

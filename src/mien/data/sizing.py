@@ -15,7 +15,7 @@ _SMALLEST, _LARGEST = 8, 1024
 Colour = Literal["auto", "grey", "colour"]
 
 
-def choose_shape(survey: Counter[Shape], size: int | None, colour: Colour, notes: Notes) -> Shape:
+def choose_shape(survey: Counter[Shape], notes: Notes, *, size: int | None = None, colour: Colour = "auto") -> Shape:
     """The one shape for all pictures; what was decided goes to `notes`.
 
     The size is `size`, or the pictures' own when they all agree, or else the median of their shorter sides, but at

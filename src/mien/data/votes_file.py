@@ -108,7 +108,7 @@ def _row(path: Path, number: int, cells: Sequence[str]) -> tuple[str, str, tuple
     return split, cells[1].strip(), tuple(int(v) for v in votes)
 
 
-def write_votes(path: Path, splits: Sequence[str], names: Sequence[str], votes: Sequence[Sequence[int]]) -> None:
+def write_votes(path: Path, votes: Sequence[Sequence[int]], *, splits: Sequence[str], names: Sequence[str]) -> None:
     """Write a vote file in the layout of FER+."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -7,13 +7,13 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from accelerate import Accelerator
 from torch import nn
 
 from mien.core.recipe import Recipe
 from mien.train import checkpoint
 from mien.train.batches import Batches, Pictures
 from mien.train.checkpoint import Progress
+from mien.train.machine import Machine
 from mien.train.measure import Measured, measure
 from mien.train.schedule import factor
 from mien.train.step import Learner, Step
@@ -35,7 +35,7 @@ class Parts:
     """What the loop works with."""
 
     recipe: Recipe
-    accelerator: Accelerator
+    machine: Machine
     batches: Batches
     step: Step
     evaluated: nn.Module
@@ -60,7 +60,7 @@ def rehearse(parts: Parts, learner: Learner) -> None:
     """Measure two validation batches, so that a fault there shows now and not after the first epoch."""
     parts.evaluated.load_state_dict(learner.averaged())
     size = parts.recipe.train.eval_batch_size
-    measure(parts.evaluated, parts.val, parts.accelerator, batch_size=size, batches=2)
+    measure(parts.evaluated, parts.val, parts.machine, batch_size=size, batches=2)
 
 
 def _epoch(parts: Parts, learner: Learner, progress: Progress, watcher: Watcher) -> None:
@@ -77,7 +77,7 @@ def _epoch(parts: Parts, learner: Learner, progress: Progress, watcher: Watcher)
         progress.seconds += now - before
         before = now
         watcher.step(progress, waited=waited)
-        if every and now - saved > every and parts.accelerator.is_main_process:
+        if every and now - saved > every and parts.machine.is_first:
             checkpoint.save(parts.store.run.resume, learner, progress)
             saved = before = time.perf_counter()
 
@@ -87,18 +87,18 @@ def _close(parts: Parts, learner: Learner, progress: Progress) -> None:
     started = time.perf_counter()
     parts.evaluated.load_state_dict(learner.averaged())
     size = parts.recipe.train.eval_batch_size
-    val = measure(parts.evaluated, parts.val, parts.accelerator, batch_size=size)
-    probe = measure(parts.evaluated, parts.probe, parts.accelerator, batch_size=size) if parts.probe else None
+    val = measure(parts.evaluated, parts.val, parts.machine, batch_size=size)
+    probe = measure(parts.evaluated, parts.probe, parts.machine, batch_size=size) if parts.probe else None
     progress.rows.append(_row(parts, learner, progress, val, probe))
     _judge(parts.recipe, progress, val)
     learner.plateau.update(val.loss) if parts.recipe.schedule.name == "plateau" else None
     progress.epoch += 1
     progress.step, progress.loss_sum, progress.norm_sum = 0, 0.0, 0.0
     progress.seconds += time.perf_counter() - started
-    if parts.accelerator.is_main_process:
+    if parts.machine.is_first:
         checkpoint.save(parts.store.run.resume, learner, progress)
         parts.store.publish(learner, progress)
-    parts.accelerator.wait_for_everyone()
+    parts.machine.wait()
 
 
 def _row(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from mien.train.batches import Pictures
 from mien.train.losses import smoothed_cross_entropy
+from mien.train.machine import Machine
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Measured:
 def measure(
     model: nn.Module,
     pictures: Pictures,
-    accelerator: Accelerator,
+    machine: Machine,
     *,
     batch_size: int,
     batches: int | None = None,
@@ -38,9 +38,9 @@ def measure(
     """Accuracy and loss of a model on a split, in eval mode; the model's mode is put back.
 
     Args:
-        model: a classifier with float or bf16 arithmetic, as the accelerator says.
+        model: a classifier.
         pictures: the split; `votes` holds one-hot majority targets.
-        accelerator: whose processes share the work.
+        machine: whose processes share the work, in its precision.
         batch_size: pictures at a time.
         batches: stop after so many (the rehearsal before a long run).
     """
@@ -49,15 +49,15 @@ def measure(
     sums = torch.zeros(5, dtype=torch.float64, device=pictures.images.device)
     try:
         starts = range(0, len(pictures), batch_size)[:batches]
-        for start in starts[accelerator.process_index :: accelerator.num_processes]:
+        for start in starts[machine.rank :: machine.processes]:
             part = slice(start, start + batch_size)
             inputs = pictures.images[part].contiguous(memory_format=torch.channels_last)
-            with accelerator.autocast():
+            with machine.autocast():
                 logits = model(inputs)
             sums += _sums([x.float() for x in logits], pictures, part)
     finally:
         model.train(was_training)
-    right, loss, labelled, votes_right, voted = accelerator.reduce(sums, "sum").tolist()
+    right, loss, labelled, votes_right, voted = machine.sum(sums).tolist()
     nan = float("nan")
     return Measured(
         accuracy=right / labelled if labelled else nan,

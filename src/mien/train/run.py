@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from mien import __version__
@@ -28,8 +27,8 @@ from mien.models.store import read_weights
 from mien.train import checkpoint
 from mien.train.batches import PROBE, Batches, Pictures, generator, load_pictures
 from mien.train.checkpoint import Progress
-from mien.train.device import make_accelerator
 from mien.train.loop import Parts, Watcher, fit
+from mien.train.machine import Machine
 from mien.train.optim import build_optimiser
 from mien.train.step import Learner, Step, make_learner
 from mien.train.store import RunStore, write_environment, write_recipe
@@ -55,21 +54,21 @@ def train(data: Dataset, recipe: Recipe, out: Path, watcher: Watcher) -> Finishe
     """
     if out.exists() and any(out.iterdir()):
         raise MienError(f"{out}: exists already", hint=f"mien resume {out} goes on with it; or choose another --out")
-    accelerator = make_accelerator(recipe.train)
+    machine = Machine(recipe.train)
     run = RunDir(out)
-    parts, learner = _prepare(data, recipe, run, accelerator)
-    if accelerator.is_main_process:
+    parts, learner = _prepare(data, recipe, run, machine)
+    if machine.is_first:
         write_recipe(run, recipe)
         write_json(run.data, _data_facts(data))
         write_environment(
             run,
-            device=str(accelerator.device),
-            precision="bf16" if accelerator.mixed_precision == "bf16" else "fp32",
-            processes=accelerator.num_processes,
+            device=str(machine.device),
+            precision=machine.precision,
+            processes=machine.processes,
         )
         checkpoint.save(run.resume, learner, Progress())
-    accelerator.wait_for_everyone()
-    return Finished(run, fit(parts, learner, Progress(), _logged(watcher, run, accelerator)), parts.store.spec)
+    machine.wait()
+    return Finished(run, fit(parts, learner, Progress(), _logged(watcher, run, machine)), parts.store.spec)
 
 
 def resume(run: RunDir, data: Dataset, watcher: Watcher, *, settings: Sequence[str] = ()) -> Finished:
@@ -87,15 +86,15 @@ def resume(run: RunDir, data: Dataset, watcher: Watcher, *, settings: Sequence[s
         )
     environment = json.loads(run.environment.read_text(encoding="utf-8"))
     exact = recipe.train.model_copy(update={"precision": environment["precision"]})
-    accelerator = make_accelerator(exact)
-    parts, learner = _prepare(data, recipe, run, accelerator)
+    machine = Machine(exact)
+    parts, learner = _prepare(data, recipe, run, machine)
     progress = checkpoint.load(run.resume, learner)
     if settings:
         progress.stopped, progress.waited = False, 0
-    if accelerator.is_main_process:
+    if machine.is_first:
         remove_temporaries(run.path)
         write_recipe(run, recipe)
-    return Finished(run, fit(parts, learner, progress, _logged(watcher, run, accelerator)), parts.store.spec)
+    return Finished(run, fit(parts, learner, progress, _logged(watcher, run, machine)), parts.store.spec)
 
 
 def changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
@@ -169,18 +168,18 @@ def _training_rows(data: Dataset, recipe: Recipe) -> NDArray[np.int64]:
     return rows[used & (data.column("weight")[rows] > 0)]
 
 
-def _prepare(data: Dataset, recipe: Recipe, run: RunDir, accelerator: Accelerator) -> tuple[Parts, Learner]:
+def _prepare(data: Dataset, recipe: Recipe, run: RunDir, machine: Machine) -> tuple[Parts, Learner]:
     rows = _training_rows(data, recipe)
     spec = make_spec(data, recipe, rows)
     torch.manual_seed(recipe.train.seed)
-    device = accelerator.device
+    device = machine.device
     model = build_classifier(spec).to(device)
     if recipe.model.start_from:
         _start_from(model, Path(recipe.model.start_from))
     if recipe.train.channels_last:
         model = model.to(memory_format=torch.channels_last)
     evaluated = build_classifier(spec, start=False).to(device).to(memory_format=torch.channels_last).eval()
-    learner = make_learner(model, build_optimiser(model, recipe.optimiser), recipe, accelerator)
+    learner = make_learner(model, build_optimiser(model, recipe.optimiser), recipe, machine)
     with_votes = len(spec.heads) > 1
     pictures = load_pictures(data, rows, device=device, loss=recipe.loss, with_votes=with_votes)
     val = load_pictures(data, data.rows("val"), device=device, loss=None, with_votes=with_votes)
@@ -188,14 +187,14 @@ def _prepare(data: Dataset, recipe: Recipe, run: RunDir, accelerator: Accelerato
         len(pictures),
         recipe.train.batch_size,
         recipe.train.seed,
-        accelerator.process_index,
-        accelerator.num_processes,
+        machine.rank,
+        machine.processes,
     )
     parts = Parts(
         recipe=recipe,
-        accelerator=accelerator,
+        machine=machine,
         batches=batches,
-        step=Step(recipe, pictures, accelerator, per_epoch=batches.per_epoch),
+        step=Step(recipe, pictures, machine, per_epoch=batches.per_epoch),
         evaluated=evaluated,
         val=val,
         probe=_probe(data, rows, recipe, device, with_votes),
@@ -252,8 +251,8 @@ class _Logged:
         self.inner.epoch(row)
 
 
-def _logged(watcher: Watcher, run: RunDir, accelerator: Accelerator) -> Watcher:
-    if not accelerator.is_main_process:
+def _logged(watcher: Watcher, run: RunDir, machine: Machine) -> Watcher:
+    if not machine.is_first:
         return watcher
     logger = logging.getLogger(f"mien.train.{run.path}")
     logger.setLevel(logging.INFO)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from mien.augment import batched
@@ -15,6 +14,7 @@ from mien.core.recipe import Recipe
 from mien.train.average import Ema
 from mien.train.batches import AUGMENT, TARGETS, TORCH, Batch, Pictures, generator
 from mien.train.losses import best_of_targets, smoothed_cross_entropy, soft_cross_entropy
+from mien.train.machine import Machine
 from mien.train.optim import set_rate
 from mien.train.schedule import Plateau, factor
 
@@ -45,8 +45,8 @@ class StepResult:
 class Step:
     """Calls with a learner and a batch do one update and return a `StepResult`."""
 
-    def __init__(self, recipe: Recipe, pictures: Pictures, accelerator: Accelerator, *, per_epoch: int) -> None:
-        self.recipe, self.pictures, self.accelerator = recipe, pictures, accelerator
+    def __init__(self, recipe: Recipe, pictures: Pictures, machine: Machine, *, per_epoch: int) -> None:
+        self.recipe, self.pictures, self.machine = recipe, pictures, machine
         self.per_epoch = per_epoch
 
     def __call__(self, learner: Learner, batch: Batch) -> StepResult:
@@ -56,13 +56,15 @@ class Step:
         shape = factor(recipe.schedule, time, recipe.train.epochs) * learner.plateau.factor
         set_rate(learner.optimiser, recipe.optimiser.learning_rate * shape)
         # Dropout masks depend on seed, step and process alone: a resumed run draws the same ones.
-        seed = generator(recipe.train.seed, TORCH, position, self.accelerator.process_index).integers(2**62)
+        seed = generator(recipe.train.seed, TORCH, position, self.machine.rank).integers(2**62)
         torch.manual_seed(int(seed))
         inputs, indices = self._inputs(batch, position)
         learner.optimiser.zero_grad(set_to_none=True)
-        loss = self._loss(learner.wrapped(inputs), indices, position)
+        with self.machine.autocast():
+            logits = learner.wrapped(inputs)
+        loss = self._loss(tuple(x.float() for x in logits), indices, position)
         self._check(loss, batch, position)
-        self.accelerator.backward(loss)
+        self.machine.backward(loss)
         norm = self._clip(learner.model)
         learner.optimiser.step()
         if learner.ema:
@@ -99,7 +101,7 @@ class Step:
 
     def _drawn(self, targets: Tensor, position: int) -> Tensor:
         """One class for each picture from its distribution; rows of zeros stay zero."""
-        rng = generator(self.recipe.train.seed, TARGETS, position, self.accelerator.process_index)
+        rng = generator(self.recipe.train.seed, TARGETS, position, self.machine.rank)
         point = torch.from_numpy(rng.random((len(targets), 1))).to(targets.device, targets.dtype)
         edges = targets.cumsum(1)
         drawn = (point * edges[:, -1:] >= edges).sum(1).clamp(max=targets.shape[1] - 1)
@@ -120,8 +122,8 @@ class Step:
         return nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
 
 
-def make_learner(model: nn.Module, optimiser: Any, recipe: Recipe, accelerator: Accelerator) -> Learner:
+def make_learner(model: nn.Module, optimiser: Any, recipe: Recipe, machine: Machine) -> Learner:
     """A learner at its start."""
-    wrapped = accelerator.prepare_model(model)
+    wrapped = machine.wrap(model)
     ema = Ema(model, recipe.average.ema_decay) if recipe.average.ema_decay else None
     return Learner(model, wrapped, optimiser, ema, Plateau(recipe.schedule))

@@ -127,7 +127,7 @@ class Format(Protocol):
     def read(self, path: Path) -> Reading:
         """Prepare to read `path`. Raises MienError when it is not of this format."""
 
-    def write(self, dataset: Dataset, out: Path, progress: Progress | None = None) -> None:
+    def write(self, dataset: Dataset, out: Path, *, progress: Progress | None = None) -> None:
         """Write `dataset` into the empty folder `out`, so that `read(out)` gives it back.
 
         Raises:

@@ -153,8 +153,8 @@ class FerCsv:
         default = Names({str(i): name for i, name in enumerate(FER2013.names)}, "the ids of FER2013")
         return FerCsvReading(files, names_file.beside(files[0]) or default)
 
-    def write(self, dataset: Dataset, out: Path, progress: Progress | None = None) -> None:
-        write_layout(dataset, out, self.header, split_files=self.split_files, progress=progress)
+    def write(self, dataset: Dataset, out: Path, *, progress: Progress | None = None) -> None:
+        write_layout(dataset, out, header=self.header, split_files=self.split_files, progress=progress)
 
 
 LAYOUTS = (

@@ -26,7 +26,7 @@ CONTEST_FILES = tuple(f"{split}.csv" for split in SPLITS)
 
 
 def write_layout(
-    dataset: Dataset, out: Path, header: str, *, split_files: bool, progress: Progress | None = None
+    dataset: Dataset, out: Path, *, header: str, split_files: bool, progress: Progress | None = None
 ) -> None:
     """Write `dataset` under `header`, all in one file or a file for each split, in the order of rows.
 
@@ -51,7 +51,8 @@ def write_layout(
             _write_file(dataset, islice(upcoming, len(part)), out / name, _header(dataset, part, header, split_files))
     if dataset.votes is not None:
         names = [f"fer{row:07d}.png" for row in range(len(order))]
-        write_votes(out / VOTES_FILE, dataset.split[order].tolist(), names, dataset.votes[order].tolist())
+        splits = dataset.split[order].tolist()
+        write_votes(out / VOTES_FILE, dataset.votes[order].tolist(), splits=splits, names=names)
 
 
 def _header(dataset: Dataset, rows: NDArray[np.int64], header: str, split_files: bool) -> str:

@@ -107,11 +107,11 @@ class Folders:
         names = names_file.beside(path)
         if names is not None:
             names = names.for_words({entry.label for entry in entries if entry.label})
-        reading = from_files(path, entries, [path / entry.source for entry in entries], names)
+        reading = from_files(entries, [path / entry.source for entry in entries], root=path, names=names)
         reading.notes = notes
         return reading
 
-    def write(self, dataset: Dataset, out: Path, progress: Progress | None = None) -> None:
+    def write(self, dataset: Dataset, out: Path, *, progress: Progress | None = None) -> None:
         """`split/class/00012.png` numbered by row; labels.txt keeps the order of classes. Votes go beside by name."""
         names = dataset.labels.names
         _check_folder_names(names)
@@ -122,10 +122,11 @@ class Folders:
         for folder in set(folders):
             (out / folder).mkdir(parents=True, exist_ok=True)
         files = file_names(len(dataset))
-        write_pngs(dataset, out, [f"{a}/{b}" for a, b in zip(folders, files, strict=True)], progress)
+        paths = [f"{folder}/{file}" for folder, file in zip(folders, files, strict=True)]
+        write_pngs(dataset, out, files=paths, progress=progress)
         names_file.write_names(out / names_file.FILE_NAMES[0], names)
         if dataset.votes is not None:
-            write_votes(out / VOTES_FILE, dataset.split.tolist(), files, dataset.votes.tolist())
+            write_votes(out / VOTES_FILE, dataset.votes.tolist(), splits=dataset.split.tolist(), names=files)
 
 
 def _check_folder_names(names: tuple[str, ...]) -> None:

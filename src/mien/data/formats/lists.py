@@ -83,13 +83,14 @@ class Lists:
         for file in lists:
             pairs += _read_list(file, len(pairs))
         names = names_file.beside(path)
-        return from_files(path, [pair[0] for pair in pairs], [pair[1] for pair in pairs], names, ordered=True)
+        entries, paths = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        return from_files(entries, paths, root=path, names=names, ordered=True)
 
-    def write(self, dataset: Dataset, out: Path, progress: Progress | None = None) -> None:
+    def write(self, dataset: Dataset, out: Path, *, progress: Progress | None = None) -> None:
         """images/00012.png numbered by row, a list for each split, labels.txt, and votes in the order of the lists."""
         (out / "images").mkdir()
         files = [f"images/{name}" for name in file_names(len(dataset))]
-        write_pngs(dataset, out, files, progress)
+        write_pngs(dataset, out, files=files, progress=progress)
         names_file.write_names(out / names_file.FILE_NAMES[0], dataset.labels.names)
         order: list[int] = []
         for split in SPLITS:
@@ -100,4 +101,5 @@ class Lists:
                 write_text(out / f"{split}_list.txt", "\n".join(lines) + "\n")
         if dataset.votes is not None:
             names = [files[i].rpartition("/")[2] for i in order]
-            write_votes(out / VOTES_FILE, dataset.split[order].tolist(), names, dataset.votes[order].tolist())
+            splits = dataset.split[order].tolist()
+            write_votes(out / VOTES_FILE, dataset.votes[order].tolist(), splits=splits, names=names)

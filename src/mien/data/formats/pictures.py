@@ -104,7 +104,7 @@ class PictureReading:
 
 
 def from_files(
-    root: Path, entries: list[Entry], paths: list[Path | str], names: Names | None, *, ordered: bool = False
+    entries: list[Entry], paths: list[Path | str], *, root: Path, names: Names | None, ordered: bool = False
 ) -> PictureReading:
     """A reading of files, with a path for each entry, or the reason why it has none.
 
@@ -136,7 +136,7 @@ def png(image: Pixels) -> bytes:
     return buffer.getvalue()
 
 
-def write_pngs(dataset: Dataset, folder: Path, files: Iterable[str], progress: Progress | None) -> None:
+def write_pngs(dataset: Dataset, folder: Path, *, files: Iterable[str], progress: Progress | None) -> None:
     """Write picture i to `folder / files[i]`; the folders must exist."""
 
     def write(part: list[tuple[int, str]]) -> int:

@@ -127,17 +127,17 @@ class Tables:
         pairs: list[tuple[Entry, Path | str]] = []
         for table in tables:
             pairs += _read_table(table, len(pairs), finder)
-        entries = [pair[0] for pair in pairs]
-        reading = from_files(path, entries, [pair[1] for pair in pairs], _names(path, entries), ordered=True)
+        entries, paths = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        reading = from_files(entries, paths, root=path, names=_names(path, entries), ordered=True)
         if reading.names is None and reading.numeric:
             reading.notes.add("labels are numbers without names: give --names FILE or --labels fer2013 to name them")
         return reading
 
-    def write(self, dataset: Dataset, out: Path, progress: Progress | None = None) -> None:
+    def write(self, dataset: Dataset, out: Path, *, progress: Progress | None = None) -> None:
         """images/00012.png, labels.csv with file, label (a name) and split in the order of rows, and labels.txt."""
         (out / "images").mkdir()
         files = [f"images/{name}" for name in file_names(len(dataset))]
-        write_pngs(dataset, out, files, progress)
+        write_pngs(dataset, out, files=files, progress=progress)
         names = dataset.labels.names
         names_file.write_names(out / names_file.FILE_NAMES[0], names)
         with atomic_path(out / "labels.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -147,7 +147,7 @@ class Tables:
                 writer.writerow((name, names[label] if label >= 0 else "", split))
         if dataset.votes is not None:
             plain = [name.rpartition("/")[2] for name in files]
-            write_votes(out / VOTES_FILE, dataset.split.tolist(), plain, dataset.votes.tolist())
+            write_votes(out / VOTES_FILE, dataset.votes.tolist(), splits=dataset.split.tolist(), names=plain)
 
 
 def _names(path: Path, entries: list[Entry]) -> Names | None:

@@ -146,7 +146,7 @@ class TfRecord:
             names = names.for_words({entry.label for entry in entries if entry.label})
         return PictureReading(entries, lambda i: _open(places[i]), lambda i: _peek(places[i]), names, ordered=True)
 
-    def write(self, dataset: Dataset, out: Path, progress: Progress | None = None) -> None:
+    def write(self, dataset: Dataset, out: Path, *, progress: Progress | None = None) -> None:
         """A file for each split with PNG pictures, label as number and text, split and votes; labels.txt beside."""
         names = dataset.labels.names
         files = file_names(len(dataset))

@@ -1,0 +1,93 @@
+"""Devices, precision and processes, and errors that say what was looked for."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from mien.core.errors import MienError
+from mien.core.recipe import TrainConfig
+
+
+def check_device(name: str) -> str:
+    """`cpu`, `cuda`, `cuda:N` or `mps`; `auto` takes the best there is.
+
+    Raises:
+        MienError: the device is not there; the message says what was found instead.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    if kind == "cpu":
+        return "cpu"
+    if kind == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(number or 0) < count:
+            return name
+        built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
+        raise MienError(
+            f"device {name!r} is not there: torch {torch.__version__} ({built}) sees {count} CUDA devices",
+            hint="train.device=auto takes what is there; check the driver with nvidia-smi",
+        )
+    if kind == "mps" and torch.backends.mps.is_available():
+        return "mps"
+    raise MienError(f"device {name!r} is unknown or not there", hint="auto, cpu, cuda, cuda:1, mps")
+
+
+def choose_precision(wanted: str, device: str) -> str:
+    """`bf16` or `fp32`; `auto` takes bf16 where matrix units make it faster (AMX on CPUs, Ampere and later)."""
+    if wanted != "auto":
+        return wanted
+    if device.startswith("cuda"):
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    if device == "cpu" and torch.cpu.get_capabilities().get("amx_bf16", False):
+        return "bf16"
+    return "fp32"
+
+
+class Machine:
+    """The processes, device and arithmetic of a training; one process and many look alike.
+
+    Processes and devices are accelerate's. Autocast is ours: accelerate fixes its precision once for the whole
+    Python process, and two trainings in a row may differ.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        device = check_device(config.device)
+        if ":" in device:
+            os.environ["ACCELERATE_TORCH_DEVICE"] = device
+        self._accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
+        self.device: torch.device = self._accelerator.device
+        self.precision = choose_precision(config.precision, self.device.type)
+        self.rank: int = self._accelerator.process_index
+        self.processes: int = self._accelerator.num_processes
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes the files."""
+        return self.rank == 0
+
+    def autocast(self) -> torch.autocast:
+        """A context in which convolutions and matrix products run in this machine's precision."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The model with gradients averaged over processes; the model itself when there is one process."""
+        wrapped: nn.Module = self._accelerator.prepare_model(model)
+        return wrapped
+
+    def backward(self, loss: Tensor) -> None:
+        """Gradients of a loss."""
+        self._accelerator.backward(loss)
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum of a tensor over all processes."""
+        total: Tensor = self._accelerator.reduce(tensor, "sum")
+        return total
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        self._accelerator.wait_for_everyone()
