@@ -72,7 +72,12 @@ def run(arguments: list[str]) -> int:
     except MienError as error:
         typer.echo(f"mien: {error}", err=True)
         return 2
-    except (typer.Abort, KeyboardInterrupt, BrokenPipeError):
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            return 130
+        typer.echo(f"mien: {error}", err=True)
+        return 2
+    except (typer.Abort, KeyboardInterrupt):
         return 130
     except Exception as error:
         # Typer's own usage errors know how to show themselves; anything else is a defect and keeps its trace.

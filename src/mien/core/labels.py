@@ -18,7 +18,7 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "happy": ("happiness", "joy", "happily", "ha"),
     "sad": ("sadness", "sa", "unhappy"),
     "surprise": ("surprised", "su", "astonished"),
-    "neutral": ("neutrality", "ne", "no expression", "none"),
+    "neutral": ("neutrality", "ne", "no expression"),
     "contempt": ("contemptuous", "co"),
     "unknown": ("uncertain", "unclear"),
     "not-a-face": ("nf", "no face", "not a face", "no-face", "non-face", "noface", "not-face"),
