@@ -70,7 +70,10 @@ def main() -> None:
             words = ["resume", str(killed)]
         finish(mien("resume", str(killed)))
         history = (straight / "history.csv").read_bytes() == (killed / "history.csv").read_bytes()
-        weights = same_weights(straight / "weights/last.safetensors", killed / "weights/last.safetensors")
+        weights = all(
+            same_weights(straight / "weights" / name, killed / "weights" / name)
+            for name in ("last.safetensors", "best.safetensors")
+        )
         print(f"{kills} kills, {saving} of them while a file was being written")
         print(f"history equal: {history}   weights equal: {weights}")
         sys.exit(0 if history and weights else 1)

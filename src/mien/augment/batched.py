@@ -90,7 +90,8 @@ def draw(
     rotation = _uniform(rng, n, np.deg2rad(config.rotation_degrees))
     zoom = _uniform(rng, n, config.zoom_fraction, 1.0)
     shift = [_uniform(rng, n, config.shift_fraction) for _ in range(2)]
-    crop_yx = [rng.integers(-r, r, n, endpoint=True) for r in room]
+    # Uniforms scaled to whole pixels: a crop that is off consumes as many draws as one that is on.
+    crop_yx = [np.floor(rng.random(n) * (2 * r + 1)).astype(np.int64) - r for r in room]
     contrast, brightness = _uniform(rng, n, config.contrast, 1.0), _uniform(rng, n, config.brightness)
     erase = _boxes(rng, n, side, config.erase_pixels, config.erase_probability)
     return Params(flip, rotation, zoom, shift[0], shift[1], crop_yx[1], crop_yx[0], contrast, brightness, erase)

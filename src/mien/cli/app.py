@@ -73,8 +73,6 @@ def run(arguments: list[str]) -> int:
         typer.echo(f"mien: {error}", err=True)
         return 2
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            return 130
         typer.echo(f"mien: {error}", err=True)
         return 2
     except (typer.Abort, KeyboardInterrupt):

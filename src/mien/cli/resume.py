@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import typer
@@ -10,7 +9,6 @@ import typer
 from mien.cli.train import show
 from mien.cli.watch import Bar
 from mien.core import recipe as recipes
-from mien.core.errors import MienError
 from mien.core.rundir import RunDir
 from mien.data import dataset
 from mien.train.run import changed, resume
@@ -27,9 +25,6 @@ def command(
 ) -> None:
     """Go on with a run that was interrupted, or make it longer."""
     folder = RunDir(run).require()
-    path = data or json.loads(folder.data.read_text(encoding="utf-8"))["path"]
-    if path is None:
-        raise MienError(f"{run}: does not say where its data are", hint="give --data")
     recipe = changed(recipes.read(str(folder.recipe)), settings)
     with Bar(recipe) as bar:
-        show(resume(folder, dataset.load(Path(path)), bar, settings=settings), as_json=as_json)
+        show(resume(folder, dataset.load(data or folder.data_path()), bar, settings=settings), as_json=as_json)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from mien.cli.output import console, print_json
 from mien.cli.watch import Bar
 from mien.core import recipe as recipes
-from mien.data import dataset
-from mien.train.run import Finished, train
+
+if TYPE_CHECKING:
+    from mien.train.run import Finished
 
 app = typer.Typer(add_completion=False)
 
@@ -26,6 +29,10 @@ def command(
 ) -> None:
     """Train a network by a recipe. Interrupt with Ctrl-C at any moment; `mien resume RUN` goes on."""
     chosen = recipes.read(recipe, settings)
+    # Loaded only now: a wrong key is answered at once, before torch takes its seconds.
+    from mien.data import dataset
+    from mien.train.run import train
+
     packed = dataset.load(data)
     target = out or Path("runs") / f"{chosen.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     with Bar(chosen) as bar:
@@ -33,7 +40,9 @@ def command(
 
 
 def show(finished: Finished, *, as_json: bool) -> None:
-    """What a finished training prints."""
+    """What a finished training prints; nothing in the other processes of a run."""
+    if os.environ.get("RANK", "0") != "0":
+        return
     progress, run = finished.progress, finished.run
     best = progress.rows[progress.best_epoch - 1]
     if as_json:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Literal
 
 import typer
 
 from mien.cli.output import console, print_json
-from mien.core.errors import MienError
 from mien.core.rundir import RunDir
 from mien.data import dataset as datasets
 from mien.deploy.locate import model_file
@@ -22,6 +21,7 @@ def command(
     run: Path = typer.Argument(help="Run folder, or a weights file with --model and --data."),
     model: Path | None = typer.Option(None, "--model", "-m", help="Exported file; else that of the run."),
     data: Path | None = typer.Option(None, help="Packed data set; else the one the run was trained on."),
+    weights: Literal["best", "last"] = typer.Option("best", help="Which weights of a run were exported."),
     split: str = typer.Option("val", help="train, val or test."),
     limit: int = typer.Option(LIMIT, min=1, help="At most so many pictures, spread over the split."),
     tolerance: float = typer.Option(TOLERANCE, min=0, help="Largest difference of a probability that passes."),
@@ -32,22 +32,14 @@ def command(
     Exit code 1: some probability differs by more than the tolerance.
     """
     exported = model_file(model or run)
-    dataset = datasets.load(data or _recorded(run))
-    report = verify(run, exported, dataset, split=split, limit=limit, tolerance=tolerance)
+    dataset = datasets.load(data or RunDir(run).data_path())
+    source = RunDir(run).last if weights == "last" and run.is_dir() else run
+    report = verify(source, exported, dataset, split=split, limit=limit, tolerance=tolerance)
     if as_json:
         print_json(report.to_json())
     else:
         _print(report)
     raise typer.Exit(0 if report.passed else 1)
-
-
-def _recorded(run: Path) -> Path:
-    """Where the run says its data are."""
-    facts = RunDir(run).require().data
-    path = json.loads(facts.read_text(encoding="utf-8")).get("path") if facts.is_file() else None
-    if not path or not Path(path).is_dir():
-        raise MienError(f"{run}: the data set it was trained on is not where it was", hint="--data PACKED")
-    return Path(path)
 
 
 def _print(report: VerifyReport) -> None:

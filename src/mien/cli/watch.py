@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from mien.cli.output import progress
 from mien.core.recipe import Recipe
-from mien.train.checkpoint import Progress
+
+if TYPE_CHECKING:
+    from mien.train.checkpoint import Progress
 
 _SMOOTHING = 0.95
 
@@ -17,10 +20,11 @@ class Bar:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.bar = progress("epochs")
+        self.bar = progress("steps")
         self.bar.disable = self.bar.disable or os.environ.get("RANK", "0") != "0"
-        self.task = self.bar.add_task(recipe.name, total=recipe.train.epochs, note="")
-        self.rate, self.waiting, self.seconds = 0.0, 0.0, 0.0
+        self.task = self.bar.add_task(recipe.name, total=None, note="")
+        self.rate, self.waiting = 0.0, 0.0
+        self.seconds: float | None = None
 
     def __enter__(self) -> Bar:
         self.bar.start()
@@ -33,19 +37,25 @@ class Bar:
 
     def step(self, progress: Progress, *, waited: float) -> None:
         """Move the bar; rates are smoothed over some twenty steps."""
-        took = max(progress.seconds - self.seconds, 1e-9)
+        done = progress.epoch * progress.per_epoch + progress.step
+        if self.seconds is None:
+            # The first step tells where the run stands: a resumed one does not begin at nothing.
+            self.bar.reset(self.task, total=self.recipe.train.epochs * progress.per_epoch, completed=done)
+        else:
+            self._measure(max(progress.seconds - self.seconds, 1e-9), waited)
         self.seconds = progress.seconds
+        loss = progress.loss_sum / progress.step
+        speed = f"{self.rate:.0f} pictures/s  data wait {self.waiting:.0%}"
+        self.bar.update(self.task, completed=done, note=f"epoch {progress.epoch + 1}  loss {loss:.3f}  {speed}")
+
+    def _measure(self, took: float, waited: float) -> None:
         keep = _SMOOTHING if self.rate else 0.0
         self.rate = keep * self.rate + (1 - keep) * self.recipe.train.batch_size / took
         self.waiting = keep * self.waiting + (1 - keep) * waited / took
-        loss = progress.loss_sum / progress.step
-        note = f"step {progress.step}  loss {loss:.3f}  {self.rate:.0f} pictures/s  data wait {self.waiting:.0%}"
-        self.bar.update(self.task, completed=progress.epoch, note=note)
 
     def epoch(self, row: dict[str, float | int]) -> None:
         """Print the figures of an epoch above the bar."""
         named = {"train_eval_accuracy": "train", "val_accuracy": "val", "val_ferplus_accuracy": "FER+"}
         figures = "  ".join(f"{label} {row[key]:.2%}" for key, label in named.items() if key in row)
-        self.bar.update(self.task, completed=row["epoch"])
         if not self.bar.disable:
             self.bar.console.print(f"epoch {row['epoch']:3d}  loss {row['train_loss']:.3f}  {figures}")

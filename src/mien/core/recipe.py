@@ -109,7 +109,6 @@ class TrainConfig(Frozen):
     seed: int = 0
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    channels_last: bool = True
     probe: int = Field(default=4096, ge=0, description="training pictures measured in eval mode each epoch")
     checkpoint_minutes: float = Field(default=2, ge=0)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mien.core.errors import MienError
 
@@ -61,6 +63,23 @@ class RunDir:
     @property
     def report(self) -> Path:
         return self.path / "report.html"
+
+    def read_json(self, path: Path) -> dict[str, Any]:
+        """One of the run's JSON files. Raises MienError when it is missing or damaged."""
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise MienError(f"{path}: missing or damaged ({error})", hint="copy the run folder as a whole") from None
+        if not isinstance(facts, dict):
+            raise MienError(f"{path}: damaged, it holds no table")
+        return facts
+
+    def data_path(self) -> Path:
+        """The packed set the run was trained on. Raises MienError when it is no longer there."""
+        path = self.read_json(self.require().data).get("path")
+        if not path or not Path(path).is_dir():
+            raise MienError(f"{self.path}: the data set it was trained on is not where it was", hint="--data PACKED")
+        return Path(path)
 
     def require(self) -> RunDir:
         """This folder, when it is a run. Raises MienError otherwise."""

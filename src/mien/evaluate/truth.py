@@ -75,7 +75,8 @@ def _ferplus(spec: ModelSpec, dataset: Dataset, rows: NDArray[np.integer]) -> Tr
     """None where there are no votes to speak of."""
     if dataset.votes is None:
         return None
-    head = best_head(spec, FERPLUS8)
+    named = [head for head in spec.heads if head.name == FERPLUS8.name]
+    head = named[0] if named else best_head(spec, FERPLUS8)
     if head is None or len(shared_labels(head, FERPLUS8)) < len(FERPLUS8):
         return "FER+ not scored: no head has all its eight classes, and fewer do not compare with published figures"
     ids = votes.majority(dataset.votes[rows])

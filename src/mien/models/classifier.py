@@ -79,7 +79,6 @@ def build_classifier(spec: ModelSpec, *, start: bool = True) -> Classifier:
     Raises:
         MienError: for an unknown architecture or option, or pictures too small for the net.
     """
-    ignored = frozenset() if start else zoo.entry(spec.architecture).start_options
-    options = {key: value for key, value in spec.options.items() if key not in ignored}
+    options = spec.options if start else zoo.lasting_options(spec.architecture, spec.options)
     backbone = zoo.build(spec.architecture, channels=spec.channels, side=spec.input_side, options=options)
     return Classifier(spec, backbone)

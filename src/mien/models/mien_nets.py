@@ -35,7 +35,7 @@ class MienMOptions(MienOptions):
 
     widths: Widths = Field((32, 64, 128, 256), description="channels of the stages")
     blocks: Blocks = Field(
-        "1,1,2,2",
+        "0,2,2,2",
         description="convolutions in a stage's residual branches; 2+1: a pair, then a single one; 0: none",
     )
     dropout: Rate = Field(0.3, description="rate on the features")

@@ -102,6 +102,11 @@ def read_options(name: str, options: Mapping[str, Any]) -> Frozen:
         raise MienError(f"{name}: option {where} = {first['input']!r}: {first['msg']}") from None
 
 
+def lasting_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a trained model needs: those without that only name starting weights."""
+    return {key: value for key, value in options.items() if key not in entry(name).start_options}
+
+
 def build(
     name: str, *, channels: int, side: int | tuple[int, int], options: Mapping[str, Any] | None = None
 ) -> Backbone:

@@ -27,7 +27,9 @@ class Progress:
     Attributes:
         epoch: epochs that are finished.
         step: steps done in the epoch that is under way.
+        per_epoch: steps in an epoch.
         loss_sum: summed losses of those steps; norm_sum: of their gradient norms.
+        learning_rate: of the last step.
         best: the best validation figure so far, and the epoch (from 1) it belongs to.
         waited: epochs since.
         rows: the history.
@@ -36,6 +38,8 @@ class Progress:
 
     epoch: int = 0
     step: int = 0
+    per_epoch: int = 0
+    learning_rate: float = 0.0
     loss_sum: float = 0.0
     norm_sum: float = 0.0
     best: float | None = None
@@ -86,7 +90,7 @@ def load(folder: Path, learner: Learner) -> Progress:
             scalars = json.loads((file.metadata() or {})["state"])
     except FileNotFoundError:
         raise MienError(
-            f"{path}: no state to resume from", hint="the run ended before its first epoch: train again"
+            f"{path}: no state to resume from", hint="the run ended before its first step: train again"
         ) from None
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise MienError(f"{path}: damaged state ({error})") from None

@@ -15,7 +15,6 @@ from mien.train.batches import Batches, Pictures
 from mien.train.checkpoint import Progress
 from mien.train.machine import Machine
 from mien.train.measure import Measured, measure
-from mien.train.schedule import factor
 from mien.train.step import Learner, Step
 from mien.train.store import RunStore
 
@@ -24,7 +23,7 @@ class Watcher(Protocol):
     """Sees how far a training is; draws a progress bar or nothing."""
 
     def step(self, progress: Progress, *, waited: float) -> None:
-        """After each step; `waited` seconds were spent on getting its batch."""
+        """After each step; `waited` seconds were spent on gathering and augmenting its batch."""
 
     def epoch(self, row: dict[str, float | int]) -> None:
         """After each epoch."""
@@ -46,8 +45,10 @@ class Parts:
 
 def fit(parts: Parts, learner: Learner, progress: Progress, watcher: Watcher) -> Progress:
     """Train from where `progress` stands to the end of the recipe or until early stopping."""
+    progress.per_epoch = parts.batches.per_epoch
     rehearse(parts, learner)
-    if progress.epoch:
+    # A kill may have come between saving and publishing; inside an epoch the averages have moved on already.
+    if progress.epoch and not progress.step and parts.machine.is_first:
         parts.store.publish(learner, progress)
     while progress.epoch < parts.recipe.train.epochs and not progress.stopped:
         _epoch(parts, learner, progress, watcher)
@@ -68,15 +69,15 @@ def _epoch(parts: Parts, learner: Learner, progress: Progress, watcher: Watcher)
     every = parts.recipe.train.checkpoint_minutes * 60
     saved = before = time.perf_counter()
     for batch in parts.batches.epoch(progress.epoch, first=progress.step):
-        waited = time.perf_counter() - before
         result = parts.step(learner, batch)
         progress.step += 1
-        progress.loss_sum += result.loss.item()
-        progress.norm_sum += result.gradient_norm.item()
+        progress.loss_sum += result.loss
+        progress.norm_sum += result.gradient_norm
+        progress.learning_rate = result.learning_rate
         now = time.perf_counter()
         progress.seconds += now - before
         before = now
-        watcher.step(progress, waited=waited)
+        watcher.step(progress, waited=result.input_seconds)
         if every and now - saved > every and parts.machine.is_first:
             checkpoint.save(parts.store.run.resume, learner, progress)
             saved = before = time.perf_counter()
@@ -89,9 +90,10 @@ def _close(parts: Parts, learner: Learner, progress: Progress) -> None:
     size = parts.recipe.train.eval_batch_size
     val = measure(parts.evaluated, parts.val, parts.machine, batch_size=size)
     probe = measure(parts.evaluated, parts.probe, parts.machine, batch_size=size) if parts.probe else None
-    progress.rows.append(_row(parts, learner, progress, val, probe))
+    progress.rows.append(_row(parts, progress, val, probe))
     _judge(parts.recipe, progress, val)
-    learner.plateau.update(val.loss) if parts.recipe.schedule.name == "plateau" else None
+    if parts.recipe.schedule.name == "plateau":
+        learner.plateau.update(val.loss)
     progress.epoch += 1
     progress.step, progress.loss_sum, progress.norm_sum = 0, 0.0, 0.0
     progress.seconds += time.perf_counter() - started
@@ -101,15 +103,12 @@ def _close(parts: Parts, learner: Learner, progress: Progress) -> None:
     parts.machine.wait()
 
 
-def _row(
-    parts: Parts, learner: Learner, progress: Progress, val: Measured, probe: Measured | None
-) -> dict[str, float | int]:
+def _row(parts: Parts, progress: Progress, val: Measured, probe: Measured | None) -> dict[str, float | int]:
     steps = max(progress.step, 1)
-    shape = factor(parts.recipe.schedule, progress.epoch + 1, parts.recipe.train.epochs) * learner.plateau.factor
     row: dict[str, float | int] = {
         "epoch": progress.epoch + 1,
         "step": (progress.epoch + 1) * parts.batches.per_epoch,
-        "learning_rate": parts.recipe.optimiser.learning_rate * shape,
+        "learning_rate": progress.learning_rate,
         "train_loss": progress.loss_sum / steps,
         "gradient_norm": progress.norm_sum / steps,
     }
@@ -122,7 +121,13 @@ def _row(
 
 
 def _judge(recipe: Recipe, progress: Progress, val: Measured) -> None:
-    """Whether this epoch is the best so far, and whether it is time to stop."""
+    """Whether this epoch is the best so far, and whether it is time to stop.
+
+    Validation that is trained on cannot choose: then the last epoch is the best.
+    """
+    if recipe.data.train_on_val:
+        progress.best, progress.best_epoch = val.accuracy, progress.epoch + 1
+        return
     figure = val.accuracy if recipe.stopping.metric == "accuracy" else -val.loss
     if math.isnan(figure):
         figure = val.votes_accuracy

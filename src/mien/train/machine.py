@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -25,7 +26,7 @@ def check_device(name: str) -> str:
         return "cpu"
     if kind == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if int(number or 0) < count:
+        if (number or "0").isdecimal() and int(number or 0) < count:
             return name
         built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
         raise MienError(
@@ -34,7 +35,15 @@ def check_device(name: str) -> str:
         )
     if kind == "mps" and torch.backends.mps.is_available():
         return "mps"
-    raise MienError(f"device {name!r} is unknown or not there", hint="auto, cpu, cuda, cuda:1, mps")
+    built = "built with MPS" if torch.backends.mps.is_built() else "built without MPS"
+    found = f"; torch {torch.__version__} is {built} and finds none" if kind == "mps" else ""
+    raise MienError(f"device {name!r} is unknown or not there{found}", hint="auto, cpu, cuda, cuda:1, mps")
+
+
+def has_matrix_units() -> bool:
+    """Whether this CPU multiplies bf16 matrices in hardware (AMX); False where torch cannot tell."""
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("amx_bf16", False))
 
 
 def choose_precision(wanted: str, device: str) -> str:
@@ -42,8 +51,8 @@ def choose_precision(wanted: str, device: str) -> str:
     if wanted != "auto":
         return wanted
     if device.startswith("cuda"):
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    if device == "cpu" and torch.cpu.get_capabilities().get("amx_bf16", False):
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if device == "cpu" and has_matrix_units():
         return "bf16"
     return "fp32"
 
@@ -85,8 +94,20 @@ class Machine:
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum of a tensor over all processes."""
+        if self.processes == 1:
+            return tensor
         total: Tensor = self._accelerator.reduce(tensor, "sum")
         return total
+
+    def mean(self, tensor: Tensor) -> Tensor:
+        """The mean of a tensor over all processes."""
+        return self.sum(tensor) / self.processes
+
+    def share_buffers(self, model: nn.Module) -> None:
+        """Give every process the first one's norm statistics, so that averages and measurements agree."""
+        if self.processes > 1:
+            for buffer in model.buffers():
+                torch.distributed.broadcast(buffer, src=0)
 
     def wait(self) -> None:
         """Until all processes are here."""

@@ -46,7 +46,7 @@ def measure(
     """
     was_training = model.training
     model.eval()
-    sums = torch.zeros(5, dtype=torch.float64, device=pictures.images.device)
+    sums = torch.zeros(5, dtype=torch.float64)
     try:
         starts = range(0, len(pictures), batch_size)[:batches]
         for start in starts[machine.rank :: machine.processes]:
@@ -54,10 +54,11 @@ def measure(
             inputs = pictures.images[part].contiguous(memory_format=torch.channels_last)
             with machine.autocast():
                 logits = model(inputs)
-            sums += _sums([x.float() for x in logits], pictures, part)
+            sums += _sums([x.float() for x in logits], pictures, part).cpu().double()
     finally:
         model.train(was_training)
-    right, loss, labelled, votes_right, voted = machine.sum(sums).tolist()
+    shared = machine.sum(sums.float().to(machine.device)) if machine.processes > 1 else sums
+    right, loss, labelled, votes_right, voted = shared.tolist()
     nan = float("nan")
     return Measured(
         accuracy=right / labelled if labelled else nan,
@@ -75,4 +76,5 @@ def _sums(logits: list[Tensor], pictures: Pictures, part: slice) -> Tensor:
         targets = pictures.votes[part]
         voted = targets.any(1)
         sums += [((logits[1].argmax(1) == targets.argmax(1)) & voted).sum(), voted.sum()]
-    return torch.stack([s.double() for s in sums] + [torch.zeros((), dtype=torch.float64)] * (5 - len(sums)))
+    none = torch.zeros((), device=labels.device)
+    return torch.stack([s.float() for s in sums] + [none] * (5 - len(sums)))

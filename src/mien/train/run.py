@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +31,10 @@ from mien.train.loop import Parts, Watcher, fit
 from mien.train.machine import Machine
 from mien.train.optim import build_optimiser
 from mien.train.step import Learner, Step, make_learner
-from mien.train.store import RunStore, write_environment, write_recipe
+from mien.train.store import RunStore, environment, write_environment, write_recipe
 
 # What a resumed run may change without pretending to be the run it was.
-CHANGEABLE = ("optimiser.learning_rate", "train.epochs", "train.checkpoint_minutes", "stopping.")
+CHANGEABLE = ("optimiser.learning_rate", "train.epochs", "train.checkpoint_minutes", "stopping.patience_epochs")
 
 
 @dataclass(frozen=True)
@@ -52,21 +52,16 @@ def train(data: Dataset, recipe: Recipe, out: Path, watcher: Watcher) -> Finishe
     Raises:
         MienError: `out` exists, the device is not there, the recipe does not fit the data, or the loss is not finite.
     """
-    if out.exists() and any(out.iterdir()):
-        raise MienError(f"{out}: exists already", hint=f"mien resume {out} goes on with it; or choose another --out")
-    machine = Machine(recipe.train)
-    run = RunDir(out)
+    machine, run = Machine(recipe.train), RunDir(out)
+    if machine.is_first:
+        _require_free(run)
     parts, learner = _prepare(data, recipe, run, machine)
     if machine.is_first:
-        write_recipe(run, recipe)
-        write_json(run.data, _data_facts(data))
-        write_environment(
-            run,
-            device=str(machine.device),
-            precision=machine.precision,
-            processes=machine.processes,
-        )
+        # The recipe makes the folder a run, so it comes when everything that a resume needs is there.
         checkpoint.save(run.resume, learner, Progress())
+        write_json(run.data, _data_facts(data))
+        write_environment(run, environment(machine))
+        write_recipe(run, recipe)
     machine.wait()
     return Finished(run, fit(parts, learner, Progress(), _logged(watcher, run, machine)), parts.store.spec)
 
@@ -78,33 +73,46 @@ def resume(run: RunDir, data: Dataset, watcher: Watcher, *, settings: Sequence[s
         MienError: no run, other data than it was trained on, or a setting that would make the result dishonest.
     """
     recipe = changed(recipes.read(str(run.require().recipe)), settings)
-    facts = json.loads(run.data.read_text(encoding="utf-8"))
-    if facts["fingerprint"] != data.info.fingerprint:
+    trained_on = str(run.read_json(run.data).get("fingerprint"))
+    if trained_on != data.info.fingerprint:
         raise MienError(
             f"{data.path}: not the data this run was trained on (fingerprint {data.info.fingerprint[:12]}, "
-            f"the run has {facts['fingerprint'][:12]})"
+            f"the run has {trained_on[:12]})"
         )
-    environment = json.loads(run.environment.read_text(encoding="utf-8"))
-    exact = recipe.train.model_copy(update={"precision": environment["precision"]})
-    machine = Machine(exact)
-    parts, learner = _prepare(data, recipe, run, machine)
+    before = run.read_json(run.environment)
+    machine = Machine(recipe.train.model_copy(update={"precision": before.get("precision", "auto")}))
+    parts, learner = _prepare(data, recipe, run, machine, fresh=False)
     progress = checkpoint.load(run.resume, learner)
     if settings:
         progress.stopped, progress.waited = False, 0
     if machine.is_first:
         remove_temporaries(run.path)
+        now = {**environment(machine), "from_epoch": progress.epoch, "from_step": progress.step}
+        write_environment(run, {**before, "resumed": [*before.get("resumed", []), now]})
         write_recipe(run, recipe)
     return Finished(run, fit(parts, learner, progress, _logged(watcher, run, machine)), parts.store.spec)
+
+
+def _require_free(run: RunDir) -> None:
+    """Raise MienError unless the folder is free; what a start that was killed at once has left is cleared away."""
+    found = {path.name for path in run.path.iterdir()} if run.path.exists() else set()
+    if not found:
+        return
+    if found <= {"weights", "data.json", "env.json"}:
+        shutil.rmtree(run.path)
+        return
+    hint = f"mien resume {run.path} goes on with it; or choose another --out"
+    raise MienError(f"{run.path}: exists already", hint=hint if run.recipe.is_file() else "choose another --out")
 
 
 def changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     """The recipe with settings that a resumed run may change. Raises MienError for any other."""
     for setting in settings:
         key = setting.partition("=")[0].strip()
-        if not key.startswith(CHANGEABLE):
+        if key not in CHANGEABLE:
             raise MienError(
                 f"{key} cannot change in a resumed run: its history would be that of two recipes",
-                hint=f"changeable: {', '.join(c.rstrip('.') for c in CHANGEABLE)}; else start a new run",
+                hint=f"changeable: {', '.join(CHANGEABLE)}; else start a new run",
             )
     return recipes.build(recipes.apply_settings(recipes.to_tree(recipe), settings), source="resume")
 
@@ -126,7 +134,7 @@ def make_spec(data: Dataset, recipe: Recipe, rows: NDArray[np.int64]) -> ModelSp
         )
     return ModelSpec(
         architecture=recipe.model.name,
-        options=recipe.model.options,
+        options=zoo.lasting_options(recipe.model.name, recipe.model.options),
         height=info.height,
         width=info.width,
         channels=info.channels,
@@ -168,16 +176,19 @@ def _training_rows(data: Dataset, recipe: Recipe) -> NDArray[np.int64]:
     return rows[used & (data.column("weight")[rows] > 0)]
 
 
-def _prepare(data: Dataset, recipe: Recipe, run: RunDir, machine: Machine) -> tuple[Parts, Learner]:
+def _prepare(
+    data: Dataset, recipe: Recipe, run: RunDir, machine: Machine, *, fresh: bool = True
+) -> tuple[Parts, Learner]:
+    """Model, optimiser and data in memory; `fresh` brings starting weights, which a resumed run does not need."""
     rows = _training_rows(data, recipe)
     spec = make_spec(data, recipe, rows)
     torch.manual_seed(recipe.train.seed)
     device = machine.device
-    model = build_classifier(spec).to(device)
-    if recipe.model.start_from:
-        _start_from(model, Path(recipe.model.start_from))
-    if recipe.train.channels_last:
-        model = model.to(memory_format=torch.channels_last)
+    first = spec.model_copy(update={"options": recipe.model.options})
+    model = build_classifier(first if fresh else spec, start=fresh).to(device)
+    if fresh and recipe.model.start_from:
+        _start_from(model, spec, Path(recipe.model.start_from))
+    model = model.to(memory_format=torch.channels_last)
     evaluated = build_classifier(spec, start=False).to(device).to(memory_format=torch.channels_last).eval()
     learner = make_learner(model, build_optimiser(model, recipe.optimiser), recipe, machine)
     with_votes = len(spec.heads) > 1
@@ -214,11 +225,16 @@ def _probe(
     return load_pictures(data, np.sort(chosen), device=device, loss=None, with_votes=with_votes)
 
 
-def _start_from(model: torch.nn.Module, path: Path) -> None:
-    """Backbone weights of an earlier run of the same net; heads are taken where their shapes agree."""
-    tensors, _ = read_weights(path)
+def _start_from(model: torch.nn.Module, spec: ModelSpec, path: Path) -> None:
+    """Backbone weights of an earlier run of the same net; heads are taken where their labels are the same."""
+    tensors, other = read_weights(path)
     own = model.state_dict()
-    fitting = {name: t for name, t in tensors.items() if name in own and own[name].shape == t.shape}
+    found = {name: t for name, t in tensors.items() if name.startswith("backbone.")}
+    theirs = {head.labels: j for j, head in enumerate(other.heads)}
+    for i, head in enumerate(spec.heads):
+        for part in ("weight", "bias") if head.labels in theirs else ():
+            found[f"heads.{i}.{part}"] = tensors[f"heads.{theirs[head.labels]}.{part}"]
+    fitting = {name: t for name, t in found.items() if name in own and own[name].shape == t.shape}
     missing = [name for name in own if name.startswith("backbone.") and name not in fitting]
     if missing:
         raise MienError(f"{path}: not of the same net ({len(missing)} tensors differ, such as {missing[0]})")

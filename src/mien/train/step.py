@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -36,10 +39,19 @@ class Learner:
 
 @dataclass(frozen=True)
 class StepResult:
-    """Loss and gradient norm of a step, kept on the device."""
+    """What a step did.
 
-    loss: Tensor
-    gradient_norm: Tensor
+    Attributes:
+        loss: mean over the global batch.
+        gradient_norm: before clipping.
+        learning_rate: of this step.
+        input_seconds: spent on gathering and augmenting the batch.
+    """
+
+    loss: float
+    gradient_norm: float
+    learning_rate: float
+    input_seconds: float
 
 
 class Step:
@@ -54,22 +66,27 @@ class Step:
         recipe = self.recipe
         time = batch.epoch + batch.step / self.per_epoch
         shape = factor(recipe.schedule, time, recipe.train.epochs) * learner.plateau.factor
-        set_rate(learner.optimiser, recipe.optimiser.learning_rate * shape)
+        rate = recipe.optimiser.learning_rate * shape
+        set_rate(learner.optimiser, rate)
         # Dropout masks depend on seed, step and process alone: a resumed run draws the same ones.
         seed = generator(recipe.train.seed, TORCH, position, self.machine.rank).integers(2**62)
         torch.manual_seed(int(seed))
+        started = perf_counter()
         inputs, indices = self._inputs(batch, position)
+        input_seconds = perf_counter() - started
         learner.optimiser.zero_grad(set_to_none=True)
         with self.machine.autocast():
             logits = learner.wrapped(inputs)
-        loss = self._loss(tuple(x.float() for x in logits), indices, position)
-        self._check(loss, batch, position)
+        loss = self._loss(tuple(x.float() for x in logits), batch, indices)
+        shown = self.machine.mean(loss.detach()).item()
+        self._check(shown, batch, position)
         self.machine.backward(loss)
         norm = self._clip(learner.model)
         learner.optimiser.step()
+        self.machine.share_buffers(learner.model)
         if learner.ema:
             learner.ema.update(learner.model)
-        return StepResult(loss.detach(), norm)
+        return StepResult(shown, norm.item(), rate, input_seconds)
 
     def _inputs(self, batch: Batch, position: int) -> tuple[Tensor, Tensor]:
         recipe, images = self.recipe, self.pictures.images
@@ -81,38 +98,40 @@ class Step:
         inputs = batched.apply(images[indices], params[batch.part], recipe.augment, crop=crop)
         return inputs.contiguous(memory_format=torch.channels_last), indices
 
-    def _loss(self, logits: tuple[Tensor, ...], indices: Tensor, position: int) -> Tensor:
+    def _loss(self, logits: tuple[Tensor, ...], batch: Batch, indices: Tensor) -> Tensor:
         """The mean over the batch; a picture without target for a head adds nothing, so parts of a batch add up."""
         config, pictures = self.recipe.loss, self.pictures
         loss = smoothed_cross_entropy(logits[0], pictures.labels[indices], config.label_smoothing)
         if pictures.votes is not None and len(logits) > 1:
-            loss = loss + config.votes_weight * self._vote_loss(logits[1], indices, position)
+            loss = loss + config.votes_weight * self._vote_loss(logits[1], batch, indices)
         return (loss * pictures.weight[indices]).mean()
 
-    def _vote_loss(self, logits: Tensor, indices: Tensor, position: int) -> Tensor:
+    def _vote_loss(self, logits: Tensor, batch: Batch, indices: Tensor) -> Tensor:
         assert self.pictures.votes is not None
         targets = self.pictures.votes[indices]
         scheme = self.recipe.loss.vote_scheme
         if scheme == "multi-target":
             return best_of_targets(logits, targets)
         if scheme == "probability":
-            targets = self._drawn(targets, position)
+            targets = self._drawn(targets, batch)
         return soft_cross_entropy(logits, targets)
 
-    def _drawn(self, targets: Tensor, position: int) -> Tensor:
+    def _drawn(self, targets: Tensor, batch: Batch) -> Tensor:
         """One class for each picture from its distribution; rows of zeros stay zero."""
-        rng = generator(self.recipe.train.seed, TARGETS, position, self.machine.rank)
-        point = torch.from_numpy(rng.random((len(targets), 1))).to(targets.device, targets.dtype)
+        rng = generator(self.recipe.train.seed, TARGETS, batch.epoch * self.per_epoch + batch.step)
+        points = rng.random((len(batch.indices), 1), np.float32)[batch.part]
+        point = torch.from_numpy(points).to(targets.device)
         edges = targets.cumsum(1)
         drawn = (point * edges[:, -1:] >= edges).sum(1).clamp(max=targets.shape[1] - 1)
-        return torch.where(targets.any(1, keepdim=True), torch.eye(targets.shape[1])[drawn], targets)
+        one_hot = torch.eye(targets.shape[1], device=targets.device)[drawn]
+        return torch.where(targets.any(1, keepdim=True), one_hot, targets)
 
-    def _check(self, loss: Tensor, batch: Batch, position: int) -> None:
-        if not bool(torch.isfinite(loss)):
+    def _check(self, loss: float, batch: Batch, position: int) -> None:
+        if not math.isfinite(loss):
             raise MienError(
-                f"the loss became {loss.item()} at step {position} (epoch {batch.epoch + 1}, batch {batch.step + 1})",
-                hint="the last good state is kept: mien resume RUN --set optimiser.learning_rate=… (lower), "
-                "or set optimiser.clip_norm",
+                f"the loss became {loss} at step {position} (epoch {batch.epoch + 1}, batch {batch.step + 1})",
+                hint="the last good state is kept: mien resume RUN --set optimiser.learning_rate=… (lower); "
+                "or start a new run with optimiser.clip_norm",
             )
 
     def _clip(self, model: nn.Module) -> Tensor:

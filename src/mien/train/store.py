@@ -21,6 +21,7 @@ from mien.core.rundir import RunDir
 from mien.core.spec import ModelSpec
 from mien.models.store import save_weights
 from mien.train.checkpoint import Progress
+from mien.train.machine import Machine, has_matrix_units
 from mien.train.step import Learner
 
 
@@ -61,23 +62,27 @@ def write_recipe(run: RunDir, recipe: Recipe) -> None:
     write_text(run.recipe, tomli_w.dumps(recipes.to_tree(recipe)))
 
 
-def write_environment(run: RunDir, *, device: str, precision: str, processes: int) -> None:
-    """Versions and machine of a training."""
+def environment(machine: Machine) -> dict[str, Any]:
+    """Versions and machine of a training: its numbers repeat where these are the same."""
     packages = {}
     for name in ("mien", "torch", "numpy", "accelerate", "timm", "onnxruntime"):
         try:
             packages[name] = version(name)
         except PackageNotFoundError:
             continue
-    facts: dict[str, Any] = {
+    return {
         "python": sys.version.split()[0],
         "machine": platform.machine(),
         "system": platform.system(),
         "packages": packages,
-        "device": device,
-        "precision": precision,
-        "processes": processes,
+        "device": str(machine.device),
+        "precision": machine.precision,
+        "processes": machine.processes,
         "threads": torch.get_num_threads(),
-        "amx_bf16": bool(torch.cpu.get_capabilities().get("amx_bf16", False)),
+        "amx_bf16": has_matrix_units(),
     }
+
+
+def write_environment(run: RunDir, facts: dict[str, Any]) -> None:
+    """`env.json`: where the run began, and under `resumed` where it went on."""
     write_json(run.environment, facts)
