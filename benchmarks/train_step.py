@@ -70,7 +70,7 @@ def mien(mode: str, net: str, batch: int, steps: int) -> float:
     for i, part in enumerate(Batches(count, batch, 0).epoch(0)):
         if i == 5:
             started = time.perf_counter()
-        bare() if mode == "bare" else step(learner, part).loss.item()
+        bare() if mode == "bare" else step(learner, part)
     return batch * steps / (time.perf_counter() - started)
 
 

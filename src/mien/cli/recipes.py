@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomli_w
 import typer
+from pydantic import BaseModel
 from rich.table import Table
 
 from mien.cli.output import console, print_json
@@ -29,5 +30,16 @@ def command(
             table.add_row(known, recipe.model.name, str(recipe.train.epochs), recipe.about)
         console.print(table)
         return
-    tree = recipes.to_tree(recipes.read(name, settings))
-    print_json(tree) if as_json else console.print(tomli_w.dumps(tree), end="", markup=False)
+    recipe = recipes.read(name, settings)
+    if as_json:
+        print_json(recipe.model_dump(mode="json"))
+        return
+    console.print(tomli_w.dumps(recipes.to_tree(recipe)), end="", markup=False)
+    # TOML has no word for nothing, so keys that are not set can only be named.
+    unset = [f"{table}.{key}" for table, part in recipe for key in unset_keys(part)]
+    console.print(f"# not set: {', '.join(unset)}", markup=False)
+
+
+def unset_keys(part: object) -> list[str]:
+    """The keys of a recipe's table that are None."""
+    return [key for key, value in part if value is None] if isinstance(part, BaseModel) else []

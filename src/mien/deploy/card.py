@@ -39,7 +39,7 @@ def model_card(run: RunDir, spec: ModelSpec, *, weights: str) -> str:
         _use(run.exported.name, "Expression labels for pictures of single faces" if shows_expressions else "Labels"),
         _table("Model", _model_facts(spec, weights) | {"sha256 of the file": digest}),
         _data(run),
-        _figures(run),
+        _figures(run, spec),
         f"## Recipe\n\n```toml\n{run.recipe.read_text(encoding='utf-8').strip()}\n```\n",
         _NOT_A_FEELING if shows_expressions else "",
     ]
@@ -87,9 +87,10 @@ def _data(run: RunDir) -> str:
     return _table("Training data", told | pictures | origin)
 
 
-def _figures(run: RunDir) -> str:
+def _figures(run: RunDir, spec: ModelSpec) -> str:
+    """The scores of `mien eval`, if they are those of these very weights."""
     measured = _read(run.evaluation / "metrics.json")
-    if measured is None:
+    if measured is None or measured.get("provenance") != spec.provenance:
         return "## Figures\n\nNot measured: run `mien eval RUN DATA`, then `mien export RUN` again.\n"
     lines = [
         f"`mien eval` on {measured['dataset']['name']} ({measured['dataset']['fingerprint'][:12]}), split "

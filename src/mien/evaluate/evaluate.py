@@ -56,6 +56,7 @@ class Evaluation:
         answer: probabilities (n, len(answer_labels)).
         scores: by kind of truth, see `truth.truths`.
         notes: what was not scored, and why.
+        provenance: of the model's weights: recipe, data, epoch.
     """
 
     model: str
@@ -70,11 +71,13 @@ class Evaluation:
     answer: NDArray[np.float32]
     scores: dict[str, Score]
     notes: tuple[str, ...]
+    provenance: dict[str, str]
 
     def to_json(self) -> dict[str, Any]:
         """Scores and settings, without the answers."""
         return {
             "model": self.model,
+            "provenance": self.provenance,
             "dataset": {"name": self.dataset, "fingerprint": self.fingerprint},
             "split": self.split,
             "tta": self.tta,
@@ -128,6 +131,7 @@ def evaluate(
         answer=answer,
         scores={kind: _score(truth, answers) for kind, truth in scored.items()},
         notes=tuple(notes),
+        provenance=spec.provenance,
     )
 
 

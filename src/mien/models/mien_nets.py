@@ -22,7 +22,7 @@ Blocks = Annotated[str, Field(pattern=r"^\d(\+\d)*(,\d(\+\d)*)*$")]
 
 
 class MienOptions(Frozen):
-    """Stages with pooling between them, the first at full resolution. Abstract: each net has its own defaults."""
+    """Stages with pooling between them. Abstract: each net has its own defaults."""
 
     widths: Widths
     blocks: Blocks
@@ -31,7 +31,7 @@ class MienOptions(Frozen):
 
 @final
 class MienMOptions(MienOptions):
-    """mien-m: few channels and one residual convolution at full resolution, pairs where it is cheap."""
+    """mien-m: one convolution at full resolution, where a layer is bound by memory; residual pairs below."""
 
     widths: Widths = Field((32, 64, 128, 256), description="channels of the stages")
     blocks: Blocks = Field(
