@@ -1,0 +1,106 @@
+"""`mien data import | show | export` as a user types them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mien.cli.app import run
+from mien.data.dataset import Dataset, load
+
+Write = Callable[..., Path]
+ROWS = [(0, 1, "Training"), (3, 2, "PublicTest"), (1, "1 2 3", "Training")]
+
+
+def test_import_prints_counts_decisions_and_rejects(
+    write_csv: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["data", "import", str(write_csv(ROWS)), "--out", str(tmp_path / "packed")]) == 0
+    out = capsys.readouterr().out
+    assert "fer2013: 2 pictures, 4×4 grey" in out
+    assert "· read as fer2013" in out
+    assert f"· 1 damaged: see {tmp_path / 'packed' / 'rejects.csv'}" in out
+
+
+def test_import_prints_one_json_object_when_asked(
+    write_csv: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["data", "import", str(write_csv(ROWS)), "-o", str(tmp_path / "packed"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["count"] == 2
+    assert said["rejects"] == {"damaged": 1}
+    assert said["fingerprint"] == load(tmp_path / "packed").info.fingerprint
+
+
+def test_every_option_of_import_reaches_the_import(write_csv: Write, tmp_path: Path) -> None:
+    source = write_csv([(i % 7, i, "") for i in range(70)], "all.csv")
+    source.write_text("\n".join(line.rpartition(",")[0] for line in source.read_text().splitlines()))
+    flags = ["--format", "contest", "--labels", "fer5", "--size", "8", "--colour", "colour", "--val-fraction", "0.5"]
+    out, rest = tmp_path / "packed", ["--seed", "7", "--no-votes", "--test-as-val"]
+    assert run(["data", "import", str(source), "-o", str(out), *flags, *rest]) == 0
+    data = load(out)
+    assert data.images.shape == (50, 8, 8, 3)
+    assert data.info.counts["val"] == dict.fromkeys(("fear", "happy", "sad", "surprise", "neutral"), 5)
+    assert data.info.provenance["options"]["seed"] == 7
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--strict"], "fer2013.csv#2: 3 pixels instead of 16"),
+        (["--colour", "blue"], "'blue' is not one of"),
+        (["--labels", "fer7"], "unknown label set 'fer7'"),
+        (["--size", "4000"], "not between 8 and 1024"),
+        (["--votes", "gone.csv"], "gone.csv: cannot be read"),
+    ],
+)
+def test_wrong_use_exits_with_two_and_says_why(
+    flags: list[str], said: str, write_csv: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["data", "import", str(write_csv(ROWS)), "-o", str(tmp_path / "packed"), *flags]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "packed").exists()
+
+
+def test_show_prints_the_table_and_draws_two_pictures(
+    bar_set: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["data", "show", str(bar_set.path), "--out", str(tmp_path / "show")]) == 0
+    out = capsys.readouterr().out
+    assert "bars: 160 pictures, 24×24 grey, with FER+ votes" in out
+    assert [word for word in ("train", "val", "angry", "neutral", "120", "40", "160") if word not in out] == []
+    for name in ("counts.png", "samples.png"):
+        with Image.open(tmp_path / "show" / name) as picture:
+            assert min(picture.size) > 200
+
+
+def test_show_as_json_names_its_files(bar_set: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["data", "show", str(bar_set.path), "--out", str(tmp_path), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["counts"] == bar_set.info.counts
+    assert Path(said["files"]["samples"]).is_file()
+
+
+def test_the_sample_sheet_repeats_with_its_seed(bar_set: Dataset, tmp_path: Path) -> None:
+    for name, seed in (("a", "0"), ("b", "0"), ("c", "1")):
+        run(["data", "show", str(bar_set.path), "--out", str(tmp_path / name), "--seed", seed])
+    first, again, other = ((tmp_path / name / "samples.png").read_bytes() for name in "abc")
+    assert first == again != other
+
+
+def test_export_and_import_meet_again(bar_set: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["data", "export", str(bar_set.path), "--to", "fer2013", "--out", str(tmp_path / "out")]) == 0
+    assert "wrote 160 pictures as fer2013" in capsys.readouterr().out
+    assert run(["data", "import", str(tmp_path / "out"), "--out", str(tmp_path / "back")]) == 0
+    assert load(tmp_path / "back").info.fingerprint == bar_set.info.fingerprint
+
+
+def test_export_to_an_unknown_format_brings_the_nearest(
+    bar_set: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["data", "export", str(bar_set.path), "--to", "tfrecords", "--out", str(tmp_path / "x")]) == 2
+    assert "did you mean 'tfrecord'" in capsys.readouterr().err

@@ -1,0 +1,268 @@
+"""Importing class folders in the layouts that people have."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mien.core.errors import MienError
+from mien.core.labels import FER2013, FERPLUS8
+from mien.data.pack import ImportOptions, import_data
+
+Write = Callable[..., Path]
+SEVEN = ("Anger", "disgust", "FEAR", "happiness", "Sad", "surprised", "neutral")
+
+
+def names_of(data: object) -> dict[str, str]:
+    """Class name by source file."""
+    labels = data.labels.names
+    return {s: labels[i] for s, i in zip(data.column("source").tolist(), data.label.tolist(), strict=True)}
+
+
+def test_the_seven_expressions_get_fer2013_ids_whatever_their_spelling_and_order(
+    write_pictures: Write, tmp_path: Path
+) -> None:
+    root = write_pictures({f"{name}/{i}.png": i for i, name in enumerate(SEVEN)})
+    data = import_data(root, tmp_path / "packed").dataset
+    assert data.labels is FER2013
+    by_file = dict(zip(data.column("source").tolist(), data.label.tolist(), strict=True))
+    assert [by_file[f"{name}/{i}.png"] for i, name in enumerate(SEVEN)] == list(range(7))
+
+
+def test_the_eight_of_ferplus_get_its_ids(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"{name}/a.png": i for i, name in enumerate((*SEVEN, "contempt"))})
+    assert import_data(root, tmp_path / "packed").dataset.labels is FERPLUS8
+
+
+@pytest.mark.parametrize(
+    ("splits", "wanted"),
+    [
+        (("train", "val", "test"), {"train", "val", "test"}),
+        (("Training", "PublicTest", "PrivateTest"), {"train", "val", "test"}),
+        (("TRAIN", "Valid"), {"train", "val"}),
+        (("training", "validation"), {"train", "val"}),
+    ],
+)
+@pytest.mark.parametrize(
+    "layout", ["{split}/{label}/{i}.png", "images/{split}/{label}/{i}.png", "{label}/{split}/{i}.png"]
+)
+def test_split_folders_are_known_in_any_case_and_place(
+    layout: str, splits: tuple[str, ...], wanted: set[str], write_pictures: Write, tmp_path: Path
+) -> None:
+    files = {
+        layout.format(split=split, label=label, i=i): i for i, split in enumerate(splits) for label in ("cat", "dog")
+    }
+    data = import_data(write_pictures(files), tmp_path / "packed").dataset
+    assert set(data.split.tolist()) == wanted
+    assert data.labels.names == ("cat", "dog")
+    for source, split in zip(data.column("source").tolist(), data.split.tolist(), strict=True):
+        assert (
+            dict(zip(splits, ("train", "val", "test"), strict=False))[next(s for s in splits if s in source)] == split
+        )
+
+
+def test_a_class_may_be_called_train(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"{name}/{i}.png": i for name in ("bus", "car", "train") for i in range(5)})
+    data = import_data(root, tmp_path / "packed").dataset
+    assert data.labels.names == ("bus", "car", "train")
+    assert data.info.counts["val"] == {"bus": 1, "car": 1, "train": 1}
+
+
+def test_pictures_in_folders_below_a_class_belong_to_it(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"cat/p1/a.png": 1, "cat/p2/a.png": 2, "dog/a.png": 3, "dog/p9/x/b.png": 4})
+    assert names_of(import_data(root, tmp_path / "packed").dataset) == {
+        "cat/p1/a.png": "cat",
+        "cat/p2/a.png": "cat",
+        "dog/a.png": "dog",
+        "dog/p9/x/b.png": "dog",
+    }
+
+
+def test_other_names_are_sorted_and_numbers_by_value(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"{name}/a.png": i for i, name in enumerate(("10", "9", "2", "b", "a"))})
+    assert import_data(root, tmp_path / "packed").dataset.labels.names == ("2", "9", "10", "a", "b")
+
+
+def test_two_spellings_of_one_expression_become_one_class_and_that_is_said(
+    write_pictures: Write, tmp_path: Path
+) -> None:
+    root = write_pictures({"train/anger/a.png": 1, "val/angry/b.png": 2, "train/Joy/c.png": 3, "val/joy/d.png": 4})
+    imported = import_data(root, tmp_path / "packed")
+    assert imported.dataset.labels.names == ("Joy", "anger")
+    assert [note for note in imported.notes if "mean the same" in note] == ["anger and angry mean the same: one class"]
+
+
+def test_numbered_folders_take_their_names_from_a_names_file(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"train/{i}/{i}.png": i for i in (1, 2, 3)} | {"val/2/v.png": 9})
+    (tmp_path / "names.txt").write_text("1 surprise\n2 fear\n3 disgust\n")
+    data = import_data(root, tmp_path / "packed", options=ImportOptions(names=tmp_path / "names.txt")).dataset
+    assert data.labels.names == ("surprise", "fear", "disgust")
+    assert names_of(data)["val/2/v.png"] == "fear"
+
+
+def test_a_labels_file_in_the_folder_fixes_the_order_of_classes(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"train/cat/a.png": 1, "train/dog/b.png": 2, "val/dog/c.png": 3})
+    (root / "labels.txt").write_text("dog\ncat\n")
+    data = import_data(root, tmp_path / "packed").dataset
+    assert data.labels.names == ("dog", "cat")
+    assert names_of(data)["val/dog/c.png"] == "dog"
+
+
+def test_train_and_test_alone_leave_test_untouched_and_take_val_from_train(
+    write_pictures: Write, tmp_path: Path
+) -> None:
+    files = {f"train/{c}/{i}.png": i for c in ("cat", "dog") for i in range(10)} | {"test/cat/t.png": 77}
+    imported = import_data(write_pictures(files), tmp_path / "packed")
+    assert imported.dataset.info.counts == {
+        "train": {"cat": 8, "dog": 8},
+        "val": {"cat": 2, "dog": 2},
+        "test": {"cat": 1, "dog": 0},
+    }
+    assert any("no validation split was given" in note for note in imported.notes)
+
+
+def test_test_can_be_used_for_validation_when_asked(write_pictures: Write, tmp_path: Path) -> None:
+    files = {f"train/{c}/{i}.png": i for c in ("cat", "dog") for i in range(4)} | {"test/cat/t.png": 77}
+    data = import_data(write_pictures(files), tmp_path / "packed", options=ImportOptions(test_as_val=True)).dataset
+    assert data.info.counts == {"train": {"cat": 4, "dog": 4}, "val": {"cat": 1, "dog": 0}}
+
+
+def test_kaggles_fer2013_folders_keep_the_official_split_of_their_file_names(
+    write_pictures: Write, tmp_path: Path
+) -> None:
+    root = write_pictures(
+        {
+            "train/cat/Training_1.png": 1,
+            "train/dog/Training_2.png": 2,
+            "test/cat/PublicTest_3.png": 3,
+            "test/dog/PrivateTest_4.png": 4,
+        }
+    )
+    data = import_data(root, tmp_path / "packed").dataset
+    assert data.split.tolist() == ["train", "train", "val", "test"]
+
+
+def test_a_split_folder_without_classes_is_an_unlabelled_test_set(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"train/cat/a.png": 1, "val/dog/b.png": 2, "test/x.png": 3, "test/y.png": 4})
+    data = import_data(root, tmp_path / "packed").dataset
+    assert data.label[data.split == "test"].tolist() == [-1, -1]
+
+
+def test_hidden_and_other_files_are_passed_over(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"train/cat/a.png": 1, "val/cat/b.PNG": 2, "loose.png": 5, "__MACOSX/cat/._a.png": 6})
+    (root / "train" / "cat" / ".DS_Store").write_bytes(b"x")
+    (root / "train" / "cat" / "notes.txt").write_text("x")
+    imported = import_data(root, tmp_path / "packed")
+    assert imported.dataset.column("source").tolist() == ["train/cat/a.png", "val/cat/b.PNG"]
+    assert any("1 pictures outside any folder were left out" in note for note in imported.notes)
+
+
+def test_broken_pictures_are_rejected_by_file_and_the_rest_stays(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"train/cat/a.png": 1, "train/cat/c.png": 2, "val/cat/d.png": 3})
+    whole = (root / "train/cat/a.png").read_bytes()
+    (root / "train/cat/b.png").write_bytes(whole[: len(whole) // 2])
+    (root / "train/cat/e.png").write_bytes(b"no picture")
+    imported = import_data(root, tmp_path / "packed")
+    assert len(imported.dataset) == 3
+    with (tmp_path / "packed/rejects.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["source"] for row in rows] == ["train/cat/b.png", "train/cat/e.png"]
+    assert rows[0]["reason"].startswith("damaged or unreadable")
+    assert rows[1]["reason"] == "not a picture that can be read"
+    with pytest.raises(MienError, match=r"train/cat/b\.png: damaged"):
+        import_data(root, tmp_path / "strict", options=ImportOptions(strict=True))
+
+
+def test_colour_stays_colour_and_its_pixels_are_kept(write_pictures: Write, tmp_path: Path) -> None:
+    colour = np.random.default_rng(0).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    root = write_pictures({"train/cat/a.png": colour, "val/cat/b.png": np.full((5, 6), 9, np.uint8)})
+    data = import_data(root, tmp_path / "packed").dataset
+    assert data.images.shape == (2, 5, 6, 3)
+    assert (data.images[0] == colour).all()
+    assert (data.images[1] == 9).all()
+
+
+def test_colour_files_without_colour_are_stored_grey_and_that_is_said(write_pictures: Write, tmp_path: Path) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (5, 6), dtype=np.uint8)
+    files = {"train/cat/a.png": np.repeat(grey[..., None], 3, axis=2), "val/cat/b.png": grey}
+    imported = import_data(write_pictures(files), tmp_path / "packed")
+    assert imported.dataset.info.channels == 1
+    assert (imported.dataset.images == grey).all()
+    assert any("stored as grey" in note for note in imported.notes)
+    assert sorted(p.name for p in (tmp_path / "packed").iterdir()) == ["dataset.json", "images.npy", "manifest.parquet"]
+
+
+@pytest.mark.parametrize(("wish", "channels"), [("grey", 1), ("colour", 3)])
+def test_grey_or_colour_can_be_demanded(wish: str, channels: int, write_pictures: Write, tmp_path: Path) -> None:
+    colour = np.random.default_rng(0).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+    root = write_pictures({"train/cat/a.png": colour, "val/cat/b.png": np.full((5, 5), 9, np.uint8)})
+    data = import_data(root, tmp_path / "packed", options=ImportOptions(colour=wish)).dataset
+    assert data.info.channels == channels
+
+
+def test_pictures_of_one_size_keep_it_even_when_not_square(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"{s}/cat/{s}.png": np.full((7, 5), 9, np.uint8) for s in ("train", "val")})
+    imported = import_data(root, tmp_path / "packed")
+    assert imported.dataset.images.shape == (2, 7, 5)
+    assert not any("resized" in note for note in imported.notes)
+
+
+def test_pictures_of_many_sizes_become_squares_of_a_median_side(write_pictures: Write, tmp_path: Path) -> None:
+    sizes = {"a": (20, 30), "b": (20, 20), "c": (50, 40)}
+    exact = np.random.default_rng(1).integers(0, 256, (20, 20), dtype=np.uint8)
+    files = {f"train/cat/{n}.png": np.full(size, 9, np.uint8) for n, size in sizes.items()} | {"val/cat/v.png": exact}
+    imported = import_data(write_pictures(files), tmp_path / "packed")
+    assert imported.dataset.images.shape == (4, 20, 20)
+    assert (imported.dataset.images[3] == exact).all()  # of that size already: untouched
+    assert any("2 pictures cut to the centre square and resized to 20×20" in note for note in imported.notes)
+
+
+def test_a_rotated_photo_counts_with_its_upright_size(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"train/cat/a.png": np.full((8, 4), 9, np.uint8), "val/cat/b.png": 1})
+    (root / "val/cat/b.png").unlink()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.full((4, 8), 9, np.uint8)).save(root / "val/cat/b.jpg", exif=exif)
+    assert import_data(root, tmp_path / "packed").dataset.images.shape == (2, 8, 4)
+
+
+def test_an_animated_and_a_palette_file_are_taken_like_others(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"train/cat/a.png": np.full((4, 4), 9, np.uint8), "val/cat/b.png": 1})
+    frames = [Image.new("P", (4, 4), shade) for shade in (3, 200)]
+    frames[0].save(root / "train/cat/c.gif", save_all=True, append_images=frames[1:])
+    assert len(import_data(root, tmp_path / "packed").dataset) == 3
+
+
+def test_an_empty_folder_is_refused_with_the_known_formats(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MienError, match="no known data format"):
+        import_data(tmp_path / "empty", tmp_path / "packed")
+
+
+def test_a_missing_source_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MienError, match="no such file or folder"):
+        import_data(tmp_path / "gone", tmp_path / "packed")
+
+
+def test_a_packed_set_is_not_imported_again(write_pictures: Write, tmp_path: Path) -> None:
+    import_data(write_pictures({"train/cat/a.png": 1, "val/cat/b.png": 2}), tmp_path / "packed")
+    with pytest.raises(MienError, match="already a packed data set"):
+        import_data(tmp_path / "packed", tmp_path / "again")
+
+
+def test_votes_join_folders_by_file_name_and_never_by_order(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"train/happy/fer2.png": 1, "val/sad/fer1.png": 2})
+    header = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
+    (root / "fer2013new.csv").write_text(
+        header + "PublicTest,fer1.png,0,0,0,9,1,0,0,0,0,0\nTraining,fer2.png,1,9,0,0,0,0,0,0,0,0\n"
+    )
+    data = import_data(root, tmp_path / "packed").dataset
+    assert data.votes.tolist() == [[1, 9, 0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 9, 1, 0, 0, 0, 0, 0]]
+    (root / "train/happy/other.png").write_bytes((root / "train/happy/fer2.png").read_bytes())
+    with pytest.raises(MienError, match=r"no votes for train/happy/other\.png"):
+        import_data(root, tmp_path / "again")

@@ -1,0 +1,164 @@
+"""Importing list files as PaddleClas uses, and CSV tables with a file and a label column."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.core.errors import MienError
+from mien.core.labels import FER2013
+from mien.data.pack import ImportOptions, import_data
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def paddle(write_pictures: Write) -> Path:
+    """Four pictures, one with a space in its name, in train_list.txt and val_list.txt with labels.txt."""
+    root = write_pictures({"images/1.png": 1, "images/a b.png": 2, "images/3.png": 3, "images/4.png": 4})
+    (root / "train_list.txt").write_text("images/4.png 0\nimages/a b.png 6\n")
+    (root / "val_list.txt").write_text("images/1.png\t3\nimages/3.png 3\n")
+    (root / "labels.txt").write_text("".join(f"{i} {name}\n" for i, name in enumerate(FER2013.names)))
+    return root
+
+
+def test_lists_keep_their_order_and_tell_the_split(paddle: Path, picture: Write, tmp_path: Path) -> None:
+    imported = import_data(paddle, tmp_path / "packed")
+    data = imported.dataset
+    assert imported.notes[0].startswith("read as list")
+    assert (data.images == np.stack([picture(i) for i in (4, 2, 1, 3)])).all()
+    assert data.label.tolist() == [0, 6, 3, 3]
+    assert data.split.tolist() == ["train", "train", "val", "val"]
+    assert data.labels is FER2013
+
+
+def test_one_list_can_be_imported_alone(paddle: Path, tmp_path: Path) -> None:
+    data = import_data(paddle / "val_list.txt", tmp_path / "packed").dataset
+    assert data.split.tolist() == ["val", "val"]
+
+
+def test_a_test_list_may_have_no_labels(paddle: Path, tmp_path: Path) -> None:
+    (paddle / "test_list.txt").write_text("images/1.png\nimages/a b.png\n")
+    data = import_data(paddle, tmp_path / "packed").dataset
+    assert data.label.tolist() == [0, 6, 3, 3, -1, -1]
+
+
+def test_a_listed_file_that_is_missing_and_a_label_out_of_range_are_rejected(paddle: Path, tmp_path: Path) -> None:
+    with (paddle / "train_list.txt").open("a") as file:
+        file.write("images/gone.png 1\nimages/1.png 7\nimages/3.png\n")
+    import_data(paddle, tmp_path / "packed")
+    with (tmp_path / "packed/rejects.csv").open(newline="", encoding="utf-8") as file:
+        reasons = {row["source"]: row["reason"] for row in csv.DictReader(file)}
+    assert reasons == {
+        "images/gone.png": "no such file",
+        "images/1.png": "label '7' is none of 0, 1, 2, 3, 4, 5, 6",
+        "images/3.png": "no label",
+    }
+
+
+def test_numbers_without_names_stay_numbers_until_a_label_set_names_them(paddle: Path, tmp_path: Path) -> None:
+    (paddle / "labels.txt").unlink()
+    assert import_data(paddle, tmp_path / "a").dataset.labels.names == ("0", "3", "6")
+    named = import_data(paddle, tmp_path / "b", options=ImportOptions(labels="fer2013")).dataset
+    assert named.labels is FER2013
+    assert named.label.tolist() == [0, 6, 3, 3]
+
+
+def test_votes_in_a_lists_order_are_joined_by_order_and_that_is_said(paddle: Path, tmp_path: Path) -> None:
+    header = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
+    rows = [f"{usage},,{i},0,0,0,0,0,0,0,0,0\n" for i, usage in enumerate(["Training"] * 2 + ["PublicTest"] * 2)]
+    (tmp_path / "votes.csv").write_text(header + "".join(rows))
+    options = ImportOptions(votes=tmp_path / "votes.csv")
+    imported = import_data(paddle, tmp_path / "packed", options=options)
+    assert imported.dataset.votes[:, 0].tolist() == [0, 1, 2, 3]
+    assert "votes joined by the order of rows" in imported.notes
+    (tmp_path / "votes.csv").write_text(header + "".join(reversed(rows)))
+    with pytest.raises(MienError, match=r"row 0 \(from 0\) is PublicTest, but that picture is Training"):
+        import_data(paddle, tmp_path / "again", options=options)
+
+
+@pytest.mark.parametrize(
+    "header", ["id,class_num", "file,label", "pth,label", "Image_Path, Emotion", "filename,class_id"]
+)
+def test_tables_are_known_by_the_usual_names_of_columns(
+    header: str, write_pictures: Write, picture: Write, tmp_path: Path
+) -> None:
+    root = write_pictures({"a.png": 1, "sub/b.png": 2})
+    (root / "table.csv").write_text(f"{header}\nsub/b.png,3\na.png,0\n")
+    imported = import_data(root / "table.csv", tmp_path / "packed", options=ImportOptions(labels="fer2013"))
+    assert imported.notes[0].startswith("read as table")
+    assert (imported.dataset.images == np.stack([picture(2), picture(1)])).all()
+    assert imported.dataset.label.tolist() == [3, 0]
+
+
+def test_a_table_may_name_classes_and_splits_and_have_other_columns(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"{i}.png": i for i in range(4)})
+    rows = [("0", "Happy", "Training", "x"), ("1", "anger", "PublicTest", "y"), ("2", "joy", "PrivateTest", "a, b")]
+    text = "".join(f'{i}.png,{c},{s},"{o}"\n' for i, c, s, o in rows)
+    (root / "table.csv").write_text("file,label,usage,note\n" + text)
+    imported = import_data(root, tmp_path / "packed", options=ImportOptions(labels="fer2013"))
+    assert imported.dataset.label.tolist() == [3, 0, 3]
+    assert imported.dataset.split.tolist() == ["train", "val", "test"]
+
+
+def test_a_table_may_name_files_without_suffix_or_folder(write_pictures: Write, picture: Write, tmp_path: Path) -> None:
+    root = write_pictures({"images/x/7.png": 1, "8.png": 2, "images/twice.png": 3, "other/twice.png": 4})
+    (root / "train.csv").write_text("id,class_num\n7,0\n8,1\ntwice,1\n")
+    imported = import_data(root, tmp_path / "packed", options=ImportOptions(labels="fer2013"))
+    assert (imported.dataset.images == np.stack([picture(1), picture(2)])).all()
+    assert [(item.source, item.reason) for item in imported.rejects.items] == [
+        ("twice", "2 files have this name: say in which folder")
+    ]
+
+
+def test_several_tables_tell_the_split_by_their_names_and_test_may_lack_labels(
+    write_pictures: Write, tmp_path: Path
+) -> None:
+    root = write_pictures({f"{i}.png": i for i in range(3)})
+    (root / "train.csv").write_text("id,class_num\n0.png,0\n")
+    (root / "valid.csv").write_text("id,class_num\n1.png,1\n")
+    (root / "test.csv").write_text("id\n2.png\n")
+    data = import_data(root, tmp_path / "packed").dataset
+    assert data.split.tolist() == ["train", "val", "test"]
+    assert data.label.tolist() == [0, 1, -1]
+
+
+def test_bare_numbers_in_a_table_bring_a_hint(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"{i}.png": i for i in range(4)})
+    (root / "t.csv").write_text("id,class_num\n" + "".join(f"{i}.png,{i % 2}\n" for i in range(4)))
+    imported = import_data(root, tmp_path / "packed")
+    assert imported.dataset.labels.names == ("0", "1")
+    assert any("--names FILE or --labels fer2013" in note for note in imported.notes)
+
+
+def test_a_names_file_of_plain_lines_numbers_from_zero(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"{i}.png": i for i in range(4)})
+    (root / "t.csv").write_text("id,class_num\n" + "".join(f"{i}.png,{i % 2}\n" for i in range(4)))
+    (root / "classes.txt").write_text("two words\nother\n")
+    data = import_data(root, tmp_path / "packed").dataset
+    assert data.labels.names == ("two words", "other")
+    assert sorted(data.label.tolist()) == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"), [("", "no class names"), ("0 cat\n0 dog\n", "0 stands for 'cat' and for 'dog'")]
+)
+def test_a_faulty_names_file_is_refused(text: str, fault: str, paddle: Path, tmp_path: Path) -> None:
+    (paddle / "labels.txt").write_text(text)
+    with pytest.raises(MienError, match=fault):
+        import_data(paddle, tmp_path / "packed")
+
+
+@pytest.mark.parametrize("form", ["fer2013", "icml", "contest", "tfrecord", "folders", "table"])
+def test_a_format_can_be_forced_and_says_when_it_does_not_fit(form: str, paddle: Path, tmp_path: Path) -> None:
+    with pytest.raises(MienError, match=f"not of the format '{form}'"):
+        import_data(paddle / "train_list.txt", tmp_path / "packed", options=ImportOptions(format=form))
+
+
+def test_an_unknown_format_brings_the_nearest_name(paddle: Path, tmp_path: Path) -> None:
+    with pytest.raises(MienError, match="did you mean 'folders'"):
+        import_data(paddle, tmp_path / "packed", options=ImportOptions(format="folder"))

@@ -1,0 +1,57 @@
+"""From the labels a source writes to ids."""
+
+from __future__ import annotations
+
+import pytest
+
+from mien.core.errors import MienError
+from mien.core.labels import FER5, FER2013, FERPLUS8, FERPLUS10
+from mien.data.naming import Naming, order_of
+
+
+def test_names_that_mean_a_known_set_get_its_order() -> None:
+    assert order_of(["Joy", "sadness", "anger", "fear", "neutral", "surprised", "Disgust"]) is FER2013
+    assert order_of(reversed(FERPLUS8.names)) is FERPLUS8
+    assert order_of(FER5.names) is FER5
+    assert order_of([*FERPLUS8.names, "not a face", "unclear"]) is FERPLUS10
+
+
+def test_six_of_the_seven_are_no_known_set_and_are_sorted_as_written() -> None:
+    assert order_of(["sad", "Joy", "anger", "fear", "neutral", "surprise"]).names == (
+        "Joy",
+        "anger",
+        "fear",
+        "neutral",
+        "sad",
+        "surprise",
+    )
+
+
+def test_no_names_at_all_are_refused() -> None:
+    with pytest.raises(MienError, match="no label found"):
+        order_of([])
+
+
+def test_tokens_are_numbers_names_or_synonyms_of_the_declared_classes() -> None:
+    naming = Naming({str(i): name for i, name in enumerate(FER2013.names)}, None)
+    assert [naming.resolve(token)[0] for token in ("3", "03", "3.0", "happy", "Joy")] == ["happy"] * 5
+    assert naming.resolve("8") == (None, "label '8' is none of 0, 1, 2, 3, 4, 5, 6")
+    assert naming.resolve("contempt")[0] is None
+
+
+def test_ids_follow_the_declared_order_also_of_classes_without_pictures() -> None:
+    naming = Naming({"0": "b", "1": "c", "2": "a"}, None)
+    assert naming.label_set().names == ("b", "c", "a")
+    assert naming.ids(["a", None, "b"]).tolist() == [2, -1, 0]
+
+
+def test_a_target_set_renumbers_by_meaning() -> None:
+    naming = Naming({str(i): name for i, name in enumerate(FERPLUS8.names)}, FER2013)
+    assert naming.counterpart("anger")
+    assert not naming.counterpart("contempt")
+    assert naming.ids(["anger", "happiness"]).tolist() == [0, 3]
+
+
+def test_a_long_list_of_classes_is_shortened_in_the_reason() -> None:
+    reason = Naming({str(i): f"c{i}" for i in range(30)}, None).resolve("99")[1]
+    assert reason.endswith("0, 1, 2, 3, 4, 5, 6, 7, 8, 9 … 29")
