@@ -40,13 +40,8 @@ class LazyVerbs(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         if cmd_name not in VERBS:
             return None
-        module, text, extra = VERBS[cmd_name]
-        try:
-            loaded = importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            if extra is None or (error.name or "").startswith("mien"):
-                raise
-            raise MissingExtraError(error.name or "?", extra) from None
+        module, text, _ = VERBS[cmd_name]
+        loaded = importlib.import_module(module)
         command = typer.main.get_command(loaded.app)
         command.name, command.short_help = cmd_name, text
         return command
@@ -72,6 +67,12 @@ def run(arguments: list[str]) -> int:
     except MienError as error:
         typer.echo(f"mien: {error}", err=True)
         return 2
+    except ModuleNotFoundError as error:
+        missing = _missing_extra(arguments, error)
+        if missing is None:
+            raise
+        typer.echo(f"mien: {missing}", err=True)
+        return 2
     except OSError as error:
         typer.echo(f"mien: {error}", err=True)
         return 2
@@ -84,6 +85,13 @@ def run(arguments: list[str]) -> int:
         error.show()
         return 2
     return int(result) if isinstance(result, int) else 0
+
+
+def _missing_extra(arguments: list[str], error: ModuleNotFoundError) -> MissingExtraError | None:
+    """What to install for the verb; None when the module that is missing is a defect of mien itself."""
+    _, _, extra = VERBS.get(arguments[0] if arguments else "", ("", "", None))
+    name = error.name or "?"
+    return None if extra is None or name.startswith("mien") else MissingExtraError(name, extra)
 
 
 def main() -> None:
