@@ -128,7 +128,7 @@ def test_imports_point_one_way() -> None:
 
 
 def test_the_plan_itself_has_no_cycle() -> None:
-    list(TopologicalSorter(MAY_USE).static_order())
+    assert set(TopologicalSorter(MAY_USE).static_order()) >= set(MAY_USE)
 
 
 def test_no_module_imports_itself_by_a_detour() -> None:

@@ -110,9 +110,10 @@ def test_a_file_cut_off_anywhere_is_refused_or_lacks_its_metadata() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     try:
-        scan(data)
+        metadata = scan(data).metadata
     except ValueError:
         return
+    assert all(isinstance(text, str) for item in metadata.items() for text in item)
 
 
 def test_graphs_nested_ten_thousand_deep_are_walked_through() -> None:

@@ -38,7 +38,7 @@ def test_processes_share_each_global_batch() -> None:
 
 def test_soft_targets_drop_single_votes_and_keep_all_others() -> None:
     votes = np.array([[6, 1, 3, 0, 0, 0, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0, 0, 0, 8, 0]])
-    targets = vote_targets(votes, "soft", np.random.default_rng(0))
+    targets = vote_targets(votes, "soft")
     assert targets[0].tolist() == pytest.approx([2 / 3, 0, 1 / 3, 0, 0, 0, 0, 0])
     assert not targets[1].any()
 

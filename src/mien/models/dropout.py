@@ -1,4 +1,4 @@
-"""Dropout with masks from a fast generator: on a CPU torch's own spends up to a fifth of a small net's step on them."""
+"""Dropout with masks from a fast generator: on a CPU torch draws its own one number after the other."""
 
 from __future__ import annotations
 

@@ -54,10 +54,8 @@ class Batch:
     part: slice
 
 
-def vote_targets(votes: NDArray[np.int64], scheme: str, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Targets (N, 8) of a scheme. `soft` normalises all votes for expressions but the single ones."""
-    if scheme == "probability":
-        return ferplus.probability_draw(votes, rng)
+def vote_targets(votes: NDArray[np.int64], scheme: str) -> NDArray[np.float32]:
+    """Targets (N, 8) of a scheme that draws nothing. `soft` normalises all votes but single ones."""
     if scheme != "soft":
         return ferplus.SCHEMES[scheme](votes)
     left = ferplus.without_single_votes(votes)[:, : ferplus.EXPRESSIONS].astype(np.float32)
@@ -80,7 +78,7 @@ def load_pictures(
         scheme = loss.vote_scheme if loss else "majority"
         # "probability" starts from its expectation; `step` draws from it at each presentation.
         scheme = "cross-entropy" if scheme == "probability" else scheme
-        votes = torch.from_numpy(vote_targets(chosen, scheme, np.random.default_rng(0))).to(device)
+        votes = torch.from_numpy(vote_targets(chosen, scheme)).to(device)
     labels = torch.from_numpy(data.label[rows])
     if not bool((labels >= 0).any()) and (votes is None or not bool(votes.any())):
         raise MienError(f"{data.path}: none of these {len(rows)} pictures has a label", hint="import labelled data")
