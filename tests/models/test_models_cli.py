@@ -34,7 +34,7 @@ def test_the_list_for_machines(capsys: pytest.CaptureFixture[str], monkeypatch: 
 def test_one_network_shows_options_layers_and_totals(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["models", "lenet5-fer"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["convs.2.pool", "MaxPool2d", "128×6×6", "0", "0", "43", "8"] in lines
+    assert ["convs.2.pool.pool", "MaxPool2d", "128×6×6", "0", "0", "43", "8"] in lines
     assert ["heads.0", "Linear", "7", "3,591", "3,584", "all"] in lines
     assert ["all", "2,935,367", "94,785,024"] in lines
     assert any(line[:2] == ["norm", "batch"] for line in lines)

@@ -59,7 +59,7 @@ def test_lenet_has_its_norm_between_convolution_and_activation() -> None:
     assert kinds(build("lenet5-fer").convs[0]) == ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d"]
     other = build("lenet5-fer", norm="local_response", activation="leaky_relu", negative_slope=0.2)
     assert kinds(other.convs[0]) == ["Conv2d", "LocalResponseNorm", "LeakyReLU", "MaxPool2d"]
-    assert other.convs[0].act.negative_slope == 0.2
+    assert other.convs[0].pool.act.negative_slope == 0.2
 
 
 @pytest.mark.parametrize(("norm", "biased"), [("batch", False), ("local_response", False), ("none", True)])

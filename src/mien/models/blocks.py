@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from mien.models.convolution import Conv2d
 from mien.models.entry import Shape
 
 
@@ -37,13 +39,13 @@ def conv_norm(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) ->
 
 def conv_norm_linear(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> dict[str, nn.Module]:
     """Padded convolution and batch norm, by name."""
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+    conv = Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
     return {"conv": conv, "norm": nn.BatchNorm2d(outputs)}
 
 
 def norm_conv(inputs: int, outputs: int, *, kernel: int) -> dict[str, nn.Module]:
     """Batch norm, ReLU, padded convolution, by name: the order of pre-activation nets (arXiv 1603.05027)."""
-    conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
+    conv = Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
     return {"norm": nn.BatchNorm2d(inputs), "act": nn.ReLU(inplace=True), "conv": conv}
 
 
@@ -63,7 +65,24 @@ class GlobalMean(nn.Module):
     """(N, C, H, W) to its mean over the picture (N, C)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.mean((2, 3))
+        # Not x.mean((2, 3)): its gradient would lose the channels-last layout for all layers before it.
+        return F.adaptive_avg_pool2d(x, 1).flatten(1)
+
+
+class ActivatedPool(nn.Module):
+    """Max pooling of a monotonic activation.
+
+    Training pools first: the two commute exactly, gradients too, and the activation has a quarter of the work.
+    Evaluation activates first, which exporters fuse into the convolution.
+    """
+
+    def __init__(self, act: nn.Module, pool: nn.Module) -> None:
+        super().__init__()
+        self.act, self.pool = act, pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.act(self.pool(x)) if self.training else self.pool(self.act(x))
+        return result
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mien.core.spec import Frozen
-from mien.models.blocks import Rate, Widths, flat_features, start_glorot
+from mien.models.blocks import ActivatedPool, Rate, Widths, flat_features, start_glorot
+from mien.models.convolution import Conv2d
 from mien.models.dropout import Dropout
 from mien.models.entry import Backbone, Shape
 
@@ -35,10 +36,12 @@ class Cnn7(Backbone):
         self.layers = nn.Sequential()
         for number, width in enumerate(options.widths, 1):
             outputs = width * (WIDE if options.wide else 1)
-            self.layers.add_module(f"conv{number}", nn.Conv2d(inputs, outputs, 3, padding=1))
-            self.layers.add_module(f"act{number}", nn.ReLU(inplace=True))
-            if number % 2 == 0 or number == CONVOLUTIONS:
-                self.layers.add_module(f"pool{number}", nn.MaxPool2d(2))
+            self.layers.add_module(f"conv{number}", Conv2d(inputs, outputs, 3, padding=1))
+            pooled = number % 2 == 0 or number == CONVOLUTIONS
+            if not pooled:
+                self.layers.add_module(f"act{number}", nn.ReLU(inplace=True))
+            else:
+                self.layers.add_module(f"pool{number}", ActivatedPool(nn.ReLU(inplace=True), nn.MaxPool2d(2)))
                 self.layers.add_module(f"dropout{number}", Dropout(options.dropout))
             inputs = outputs
         self.layers.add_module("flatten", nn.Flatten())

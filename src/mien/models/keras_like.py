@@ -6,7 +6,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mien.core.spec import Frozen
-from mien.models.blocks import Rate, Width, flat_features, named, start_glorot
+from mien.models.blocks import ActivatedPool, Rate, Width, flat_features, named, start_glorot
+from mien.models.convolution import Conv2d
 from mien.models.dropout import Dropout
 from mien.models.entry import Backbone, Shape
 
@@ -26,18 +27,15 @@ class EmotionNet(Backbone):
         super().__init__()
         self.layers = named(
             {
-                "conv1": nn.Conv2d(shape.channels, 32, 3),
+                "conv1": Conv2d(shape.channels, 32, 3),
                 "act1": nn.ReLU(inplace=True),
-                "conv2": nn.Conv2d(32, 64, 3),
-                "act2": nn.ReLU(inplace=True),
-                "pool2": nn.MaxPool2d(2),
+                "conv2": Conv2d(32, 64, 3),
+                "pool2": ActivatedPool(nn.ReLU(inplace=True), nn.MaxPool2d(2)),
                 "dropout2": Dropout(options.conv_dropout),
-                "conv3": nn.Conv2d(64, 128, 3),
-                "act3": nn.ReLU(inplace=True),
-                "pool3": nn.MaxPool2d(2),
-                "conv4": nn.Conv2d(128, 128, 3),
-                "act4": nn.ReLU(inplace=True),
-                "pool4": nn.MaxPool2d(2),
+                "conv3": Conv2d(64, 128, 3),
+                "pool3": ActivatedPool(nn.ReLU(inplace=True), nn.MaxPool2d(2)),
+                "conv4": Conv2d(128, 128, 3),
+                "pool4": ActivatedPool(nn.ReLU(inplace=True), nn.MaxPool2d(2)),
                 "dropout4": Dropout(options.conv_dropout),
                 "flatten": nn.Flatten(),
             }

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mien.core.spec import Frozen
-from mien.models.blocks import Rate, flat_features, named, start_glorot
+from mien.models.blocks import ActivatedPool, Rate, flat_features, named, start_glorot
 from mien.models.dropout import Dropout
 from mien.models.entry import Backbone, Shape
 
@@ -38,22 +38,24 @@ def _norm(kind: str, channels: int) -> dict[str, nn.Module]:
     return {"norm": nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)} if kind == "local_response" else {}
 
 
-def _activation(options: LenetOptions) -> dict[str, nn.Module]:
+def _activation(options: LenetOptions) -> nn.Module:
     leaky = options.activation == "leaky_relu"
-    return {"act": nn.LeakyReLU(options.negative_slope, inplace=True) if leaky else nn.ReLU(inplace=True)}
+    return nn.LeakyReLU(options.negative_slope, inplace=True) if leaky else nn.ReLU(inplace=True)
 
 
 def _convolution(inputs: int, outputs: int, options: LenetOptions) -> nn.Sequential:
     norm = _norm(options.norm, outputs)
     # No bias before a norm. Rounding up gives 48, 24, 12, 6: "same" pooling as TensorFlow has it.
     conv = nn.Conv2d(inputs, outputs, 5, padding=2, bias=not norm)
-    return named({"conv": conv, **norm, **_activation(options), "pool": nn.MaxPool2d(3, 2, ceil_mode=True)})
+    return named(
+        {"conv": conv, **norm, "pool": ActivatedPool(_activation(options), nn.MaxPool2d(3, 2, ceil_mode=True))}
+    )
 
 
 def _dense(inputs: int, options: LenetOptions) -> nn.Sequential:
     norm: dict[str, nn.Module] = {"norm": nn.BatchNorm1d(DENSE)} if options.dense_norm else {}
     linear = nn.Linear(inputs, DENSE, bias=not norm)
-    return named({"linear": linear, **norm, **_activation(options), "dropout": Dropout(options.dropout)})
+    return named({"linear": linear, **norm, "act": _activation(options), "dropout": Dropout(options.dropout)})
 
 
 class Lenet5Fer(Backbone):

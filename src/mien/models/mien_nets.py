@@ -13,7 +13,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mien.core.spec import Frozen
-from mien.models.blocks import GlobalMean, Rate, Residual, Widths, conv_norm, start_kaiming
+from mien.models.blocks import (
+    ActivatedPool,
+    GlobalMean,
+    Rate,
+    Residual,
+    Widths,
+    conv_norm,
+    conv_norm_linear,
+    named,
+    start_kaiming,
+)
 from mien.models.dropout import Dropout
 from mien.models.entry import Backbone, Shape
 
@@ -51,9 +61,18 @@ class MienSOptions(MienOptions):
 
 
 def _stage(inputs: int, width: int, depths: list[int]) -> list[nn.Module]:
-    """A convolution to the new width, then one x + relu(bn(conv(…))) of so many convolutions per depth."""
+    """A convolution to the new width, then one x + relu(bn(conv(…))) of so many convolutions per depth.
+
+    A stage without residuals leaves its activation to what follows, which is cheaper after the pooling.
+    """
     residuals = [Residual(nn.Sequential(*(conv_norm(width, width) for _ in range(n)))) for n in depths if n]
-    return [conv_norm(inputs, width), *residuals]
+    return [conv_norm(inputs, width), *residuals] if residuals else [named(conv_norm_linear(inputs, width))]
+
+
+def _between(depths: list[int]) -> nn.Module:
+    """Pooling after a stage; rounding up keeps the last row and column of an odd side (44, 22, 11, 6)."""
+    pool = nn.MaxPool2d(2, ceil_mode=True)
+    return pool if any(depths) else ActivatedPool(nn.ReLU(inplace=True), pool)
 
 
 class MienNet(Backbone):
@@ -69,15 +88,15 @@ class MienNet(Backbone):
             nn.Sequential(*_stage(before, width, depth))
             for before, width, depth in zip(inputs, options.widths, depths, strict=False)
         )
-        # Ceiling: an odd side keeps its last row and column (44, 22, 11, 6).
-        self.pool = nn.MaxPool2d(2, ceil_mode=True)
+        last: nn.Module = nn.Identity() if any(depths[-1]) else nn.ReLU(inplace=True)
+        self.after = nn.ModuleList([*(_between(depth) for depth in depths[:-1]), last])
         self.mean = GlobalMean()
         self.dropout = Dropout(options.dropout)
         self.out_features = options.widths[-1]
         start_kaiming(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        for i, stage in enumerate(self.stages):
-            x = stage(self.pool(x) if i else x)
+        for stage, after in zip(self.stages, self.after, strict=True):
+            x = after(stage(x))
         features: Tensor = self.dropout(self.mean(x))
         return features

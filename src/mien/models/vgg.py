@@ -9,7 +9,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mien.core.spec import Frozen
-from mien.models.blocks import Rate, Width, Widths, conv_norm, flat_features, start_kaiming
+from mien.models.blocks import (
+    ActivatedPool,
+    Rate,
+    Width,
+    Widths,
+    conv_norm,
+    conv_norm_linear,
+    flat_features,
+    named,
+    start_kaiming,
+)
 from mien.models.dropout import Dropout
 from mien.models.entry import Backbone, Shape
 
@@ -23,7 +33,8 @@ class VggOptions(Frozen):
 
 
 def _stage(inputs: int, width: int) -> nn.Sequential:
-    return nn.Sequential(conv_norm(inputs, width), conv_norm(width, width), nn.MaxPool2d(2))
+    last = named(conv_norm_linear(width, width))
+    return nn.Sequential(conv_norm(inputs, width), last, ActivatedPool(nn.ReLU(inplace=True), nn.MaxPool2d(2)))
 
 
 def _dense(inputs: int, options: VggOptions) -> nn.Sequential:
