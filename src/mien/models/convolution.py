@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+from torch.nn.grad import conv2d_input
 
 # oneDNN's weight gradient fills AMX tiles of 16 rows along the map's width: at 6 or 8 px more than half stays empty.
 _SMALL_MAP = 8
@@ -37,13 +38,13 @@ class _SmallMaps(torch.autograd.Function):
         return torch.conv2d(x, weight, None, 1, padding)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None]:
         x, weight = ctx.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         inputs = None
         if ctx.needs_input_grad[0]:
-            inputs = torch.nn.grad.conv2d_input(x.shape, weight, gradient, padding=ctx.padding)
+            inputs = conv2d_input(x.shape, weight, gradient, padding=ctx.padding)
         flat = gradient.permute(0, 2, 3, 1).reshape(-1, weight.shape[0])
         product = (flat.t() @ columns(x, ctx.padding)).view(weight.shape[0], 3, 3, weight.shape[1])
         return inputs, product.permute(0, 3, 1, 2), None
@@ -61,7 +62,7 @@ class Conv2d(nn.Conv2d):
             return super().forward(input)
         x, weight = input.bfloat16(), self.weight.bfloat16()
         padding = cast(tuple[int, int], self.padding)[0]
-        maps = cast(Tensor, _SmallMaps.apply(x, weight, padding))  # type: ignore[no-untyped-call]
+        maps = cast(Tensor, _SmallMaps.apply(x, weight, padding))
         return maps if self.bias is None else maps + self.bias.bfloat16().view(-1, 1, 1)
 
     def _pays(self, x: Tensor) -> bool:
@@ -69,4 +70,4 @@ class Conv2d(nn.Conv2d):
         plain = self.kernel_size == (3, 3) and self.stride == (1, 1) and self.dilation == (1, 1) and self.groups == 1
         if not (self.training and autocast and plain and x.device.type == "cpu" and self.padding in ((0, 0), (1, 1))):
             return False
-        return x.shape[3] - 2 + 2 * self.padding[0] <= _SMALL_MAP and self.in_channels >= _LEAST_CHANNELS  # type: ignore[operator]
+        return x.shape[3] - 2 + 2 * self.padding[0] <= _SMALL_MAP and self.in_channels >= _LEAST_CHANNELS
