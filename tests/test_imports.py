@@ -20,18 +20,24 @@ from mien.core.labels import FER2013, FERPLUS8
 SOURCES = Path(__file__).parents[1] / "src"
 
 # The parts of mien, and which others each may use. `runtime` is what predicts; `export` is the rest of deploy.
-RUNTIME = {"deploy", "deploy.runtime", "deploy.pictures", "deploy.locate", "deploy.onnx_file", "deploy.answers"}
+RUNTIME = {
+    *("deploy", "deploy.runtime", "deploy.pictures", "deploy.locate", "deploy.onnx_file", "deploy.answers"),
+    *("deploy.photos", "deploy.annotate"),
+}
 MAY_USE: dict[str, set[str]] = {
     "core": set(),
-    "data": {"core"},
+    "page": {"core"},
+    "data": {"core", "page"},
     "augment": {"core"},
     "models": {"core"},
-    "runtime": {"core"},
-    "evaluate": {"core", "data", "models", "runtime"},
-    "diagnose": {"core", "data", "models", "runtime", "evaluate"},
-    "serve": {"core", "runtime"},
-    "train": {"core", "data", "augment", "models", "runtime", "evaluate", "diagnose"},
-    "export": {"core", "data", "models", "runtime", "evaluate"},
+    "faces": {"core"},
+    "runtime": {"core", "faces"},
+    "video": {"core", "faces", "runtime"},
+    "evaluate": {"core", "page", "data", "models", "runtime"},
+    "diagnose": {"core", "page", "data", "models", "runtime", "evaluate"},
+    "serve": {"core", "faces", "runtime", "video"},
+    "train": {"core", "page", "data", "augment", "models", "runtime", "evaluate", "diagnose"},
+    "export": {"core", "data", "faces", "models", "runtime", "evaluate"},
 }
 MAY_USE["demo"] = set(MAY_USE)
 MAY_USE["cli"] = set(MAY_USE)
@@ -39,8 +45,13 @@ MAY_USE["__main__"] = {"cli"}
 
 # Packages from outside that these parts are held to; elsewhere they are free.
 PLAIN = {"numpy", "pydantic", "PIL"}
-PACKAGES: dict[str, set[str]] = {"core": PLAIN, "runtime": PLAIN | {"onnxruntime"}}
-WITHOUT_TORCH = ("core", "data", "runtime", "serve")
+PACKAGES: dict[str, set[str]] = {
+    "core": PLAIN,
+    "faces": PLAIN | {"onnxruntime"},
+    "runtime": PLAIN | {"onnxruntime"},
+    "video": PLAIN | {"av", "matplotlib", "pyarrow"},
+}
+WITHOUT_TORCH = ("core", "data", "faces", "runtime", "video", "serve")
 # What a plain `pip install mien` brings, and so all that `mien predict` may load before it is asked for more.
 INSTALLED = PLAIN | {"onnxruntime", "rich", "typer"}
 HEAVY = {

@@ -11,13 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mien.core.errors import MienError
+    from mien.deploy.photos import Face, Photo, PhotoReader
     from mien.deploy.runtime import Prediction, Predictor
+    from mien.faces.detector import Detector, Faces
 
 __version__ = version("mien")
-__all__ = ["MienError", "Prediction", "Predictor", "__version__"]
+__all__ = [
+    "Detector",
+    "Face",
+    "Faces",
+    "MienError",
+    "Photo",
+    "PhotoReader",
+    "Prediction",
+    "Predictor",
+    "__version__",
+]
 
 _HOMES = {
+    "Detector": "mien.faces.detector",
+    "Face": "mien.deploy.photos",
+    "Faces": "mien.faces.detector",
     "MienError": "mien.core.errors",
+    "Photo": "mien.deploy.photos",
+    "PhotoReader": "mien.deploy.photos",
     "Prediction": "mien.deploy.runtime",
     "Predictor": "mien.deploy.runtime",
 }

@@ -30,6 +30,7 @@ from mien.evaluate.answerer import open_answerer
 from mien.evaluate.evaluate import Evaluation, evaluate
 from mien.evaluate.metrics import Metrics
 from mien.evaluate.report import Curves, ReportContext, write_report
+from mien.evaluate.truth import LABELS
 from mien.train.loop import Watcher
 from mien.train.run import Finished, train
 
@@ -144,6 +145,7 @@ def _context(
         facts=facts,
         commands=_commands(out),
         notes=(NOTE,),
+        leak_free=evaluation.scores[LABELS].leak_free,
     )
 
 

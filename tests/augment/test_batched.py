@@ -2,160 +2,191 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 import torch
 
-from mien.augment.batched import Params, apply, draw
+from mien.augment.batched import Params, apply, draw, feed
+from mien.core.augmentation import SWITCHES
 from mien.core.recipe import AugmentConfig
 
-ALL = AugmentConfig(
-    flip="random",
-    rotation_degrees=15,
-    zoom_fraction=0.15,
-    shift_fraction=0.1,
-    brightness=0.1,
-    contrast=0.3,
-    erase_pixels=7,
-    erase_probability=0.5,
+# Every change that can be switched on, strong enough to be seen on 24 px.
+EVERY: dict[str, AugmentConfig] = {
+    "flip": AugmentConfig(flip="random"),
+    "rotation_degrees": AugmentConfig(rotation_degrees=15),
+    "zoom_fraction": AugmentConfig(zoom_fraction=0.15),
+    "shift_fraction": AugmentConfig(shift_fraction=0.1),
+    "shear_degrees": AugmentConfig(shear_degrees=20),
+    "resized_crop_fraction": AugmentConfig(resized_crop_fraction=0.5, resized_crop_stretch=1 / 3),
+    "perspective": AugmentConfig(perspective=0.5),
+    "random_crop": AugmentConfig(random_crop=True),
+    "watermark_probability": AugmentConfig(watermark_probability=0.6),
+    "auto_augment_probability": AugmentConfig(auto_augment_probability=1),
+    "rand_augment_operations": AugmentConfig(rand_augment_operations=2),
+    "equalise_probability": AugmentConfig(equalise_probability=0.6),
+    "gamma": AugmentConfig(gamma=0.5),
+    "brightness": AugmentConfig(brightness=0.1),
+    "contrast": AugmentConfig(contrast=0.3),
+    "posterise_probability": AugmentConfig(posterise_probability=0.6, posterise_bits=3),
+    "solarise_probability": AugmentConfig(solarise_probability=0.6),
+    "blur_pixels": AugmentConfig(blur_pixels=1.5),
+    "sharpness": AugmentConfig(sharpness=0.9),
+    "noise": AugmentConfig(noise=0.1),
+    "erase_probability": AugmentConfig(erase_pixels=7, erase_probability=0.6),
+    "random_erasing_probability": AugmentConfig(random_erasing_probability=0.6),
+    "hide_probability": AugmentConfig(hide_probability=0.5),
+    "grid_mask_probability": AugmentConfig(grid_mask_probability=0.6),
+    "mixup_alpha": AugmentConfig(mixup_alpha=0.4),
+    "cutmix_alpha": AugmentConfig(cutmix_alpha=1),
+}
+ALL = AugmentConfig(**{k: v for config in EVERY.values() for k, v in config.model_dump(exclude_unset=True).items()})
+N, SIDE, CROP = 12, 24, 20
+
+
+def pictures(n: int = N, channels: int = 1, side: int = SIDE) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(1).integers(0, 256, (n, channels, side, side), dtype=np.uint8))
+
+
+def drawn(config: AugmentConfig, n: int = N, *, epoch: int = 0, crop: int | None = CROP, seed: int = 2) -> Params:
+    return draw(config, np.random.default_rng([seed, 7]), np.arange(n), epoch=epoch, size=(SIDE, SIDE), crop=crop)
+
+
+def fed(config: AugmentConfig, images: torch.Tensor, part: slice = slice(None), **how: int) -> torch.Tensor:
+    params = drawn(config, len(images), **how)
+    return feed(images, params, indices=np.arange(len(images)), part=part, config=config, crop=CROP)
+
+
+def plain(images: torch.Tensor) -> torch.Tensor:
+    return images[..., 2:22, 2:22].float()
+
+
+def same(first: object, second: object) -> bool:
+    """Whether two parameters, of any depth, hold the same numbers."""
+    if isinstance(first, np.ndarray):
+        return np.array_equal(first, second)
+    if first is None or second is None:
+        return first is second
+    return all(same(getattr(first, f.name), getattr(second, f.name)) for f in fields(first))  # type: ignore[arg-type]
+
+
+def test_every_switch_is_tested_here() -> None:
+    assert list(EVERY) == list(SWITCHES)
+    for key, config in EVERY.items():
+        assert config.on == (key,)
+
+
+def test_a_recipe_without_augmentation_feeds_the_centre_crop_bit_for_bit() -> None:
+    assert AugmentConfig().on == ()
+    assert torch.equal(fed(AugmentConfig(), pictures()), plain(pictures()))
+
+
+@pytest.mark.parametrize("key", set(AugmentConfig.model_fields) - set(SWITCHES))
+def test_a_key_that_is_no_switch_changes_nothing_alone(key: str) -> None:
+    other = {
+        "padding": "zeros",
+        "erase_pixels": 7,
+        "random_erasing_fill": "mean",
+        "random_erasing_area": (0.1, 0.2),
+        "grid_mask_unit": (0.2, 0.3),
+        "grid_mask_rotation": False,
+        "grid_mask_ramp_epochs": 9,
+        "posterise_bits": 2,
+    }
+    config = AugmentConfig(**{key: other.get(key, 0.25 if key != "rand_augment_magnitude" else 9)})
+    assert config != AugmentConfig()
+    assert torch.equal(fed(config, pictures()), plain(pictures()))
+
+
+@pytest.mark.parametrize("key", EVERY)
+def test_a_change_is_drawn_for_each_picture_and_can_be_replayed(key: str) -> None:
+    config = EVERY[key]
+    # The same picture many times: what differs comes from the parameters alone.
+    copies = pictures(1).expand(64, -1, -1, -1) if "mix" not in key else pictures(64)
+    first = fed(config, copies)
+    assert torch.equal(first, fed(config, copies))
+    assert not torch.equal(first, fed(config, copies, seed=3))
+    different = {picture.numpy().tobytes() for picture in first}
+    yes_or_no = ("flip", "equalise_probability", "posterise_probability", "solarise_probability")
+    assert len(different) == 2 if key in yes_or_no else len(different) > 20
+
+
+@pytest.mark.parametrize("key", EVERY)
+def test_a_change_leaves_the_draws_of_all_others_as_they_were(key: str) -> None:
+    names = {key} | {"mixup_alpha", "cutmix_alpha"} if "alpha" in key else {key}
+    without = ALL.model_copy(update={k: AugmentConfig().model_dump()[k] for k in names})
+    everything, rest = drawn(ALL), drawn(without)
+    changed = {f.name for f in fields(Params) if not same(getattr(everything, f.name), getattr(rest, f.name))}
+    assert len(changed) == 1
+    family = changed.pop()
+    if family in ("geometry", "colour", "filters", "erase"):
+        with_it, left = getattr(everything, family), getattr(rest, family)
+        parts = [f.name for f in fields(with_it) if not same(getattr(with_it, f.name), getattr(left, f.name))]
+        assert len(parts) <= 4
+        assert len(parts) < len(fields(with_it))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("key", [*EVERY, "all"])
+def test_parts_of_a_batch_are_fed_what_the_whole_batch_is_fed(key: str, channels: int) -> None:
+    config = ALL if key == "all" else EVERY[key]
+    images = pictures(channels=channels)
+    whole = fed(config, images)
+    assert whole.shape == (N, channels, CROP, CROP)
+    assert whole.dtype == torch.float32
+    for part in (slice(0, 6), slice(6, 12), slice(3, 4)):
+        torch.testing.assert_close(fed(config, images, part), whole[part], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("key", [*EVERY, "all"])
+def test_values_stay_between_0_and_255_and_the_pictures_given_stay_as_they_are(key: str) -> None:
+    config = ALL if key == "all" else EVERY[key]
+    images = pictures(40)
+    before = images.clone()
+    out = fed(config, images)
+    assert -1e-3 <= out.min() <= out.max() <= 255 + 1e-3
+    assert torch.equal(images, before)
+    floats = before.float()
+    assert torch.equal(fed(config, floats), out)
+    assert torch.equal(floats, before.float())
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("watermark_probability", "equalise_probability", "posterise_probability", "solarise_probability"),
+        *("erase_probability", "random_erasing_probability", "grid_mask_probability"),
+    ],
 )
+def test_a_picture_that_draws_nothing_keeps_every_bit_and_as_many_are_changed_as_asked(key: str) -> None:
+    copies = pictures(1).expand(1000, -1, -1, -1)
+    out = fed(EVERY[key], copies)
+    changed = (out != plain(copies)).flatten(1).any(1).float().mean().item()
+    assert changed == pytest.approx(0.6, abs=0.05)
 
 
-def pictures(n: int = 6, side: int = 24) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(1).integers(0, 256, (n, 1, side, side), dtype=np.uint8))
-
-
-def drawn(config: AugmentConfig, n: int = 6, *, epoch: int = 0, crop: int | None = None) -> Params:
-    return draw(config, np.random.default_rng(2), np.arange(n), epoch=epoch, size=(24, 24), crop=crop)
-
-
-def only(n: int = 1, **changes: object) -> Params:
-    """Parameters that change nothing but what is named."""
-    return replace(drawn(AugmentConfig(), n), **{k: np.full(n, v) for k, v in changes.items()})
-
-
-def test_the_same_generator_draws_the_same_changes() -> None:
-    first, second = (apply(pictures(), drawn(ALL), ALL) for _ in range(2))
-    assert torch.equal(first, second)
-
-
-def test_a_part_of_a_batch_gets_what_it_would_get_in_the_whole() -> None:
-    params = drawn(ALL)
-    whole = apply(pictures(), params, ALL)
-    part = apply(pictures()[2:4], params[slice(2, 4)], ALL)
-    torch.testing.assert_close(part, whole[2:4])
-
-
-def test_every_picture_draws_its_own_parameters() -> None:
-    params = drawn(ALL, 64)
-    for values in (params.rotation, params.zoom, params.shift_x, params.contrast, params.brightness):
-        assert len(np.unique(values)) == 64
-
-
-def test_parameters_fill_their_range_and_stay_in_it() -> None:
-    params = drawn(ALL, 4000)
-    assert np.abs(np.rad2deg(params.rotation)).max() == pytest.approx(15, abs=0.05)
-    assert (params.zoom.min(), params.zoom.max()) == pytest.approx((0.85, 1.15), abs=1e-3)
-    assert np.abs(params.shift_x).max() == pytest.approx(0.1, abs=1e-3)
-    assert params.flip.mean() == pytest.approx(0.5, abs=0.03)
-
-
-def test_nothing_switched_on_leaves_every_pixel_as_it_is() -> None:
-    assert torch.equal(apply(pictures(), drawn(AugmentConfig()), AugmentConfig()), pictures().float())
-
-
-def test_without_augmentation_the_crop_is_the_centre() -> None:
-    out = apply(pictures(), drawn(AugmentConfig(), crop=20), AugmentConfig(), crop=20)
-    assert torch.equal(out, pictures()[..., 2:22, 2:22].float())
-
-
-def test_resampling_by_nothing_keeps_the_picture() -> None:
-    config = AugmentConfig(rotation_degrees=15)
-    out = apply(pictures(1), only(rotation=np.float32(0)), config)
-    torch.testing.assert_close(out, pictures(1).float(), atol=2e-3, rtol=0)
-
-
-def test_flip_mirrors_left_and_right_in_both_paths() -> None:
-    params = only(flip=True)
-    mirrored = pictures(1).flip(-1).float()
-    assert torch.equal(apply(pictures(1), params, AugmentConfig()), mirrored)
-    torch.testing.assert_close(
-        apply(pictures(1), params, AugmentConfig(rotation_degrees=1)), mirrored, atol=2e-3, rtol=0
-    )
-
-
-def test_a_shift_moves_the_content_right_and_down() -> None:
-    params = only(shift_x=np.float32(3 / 24), shift_y=np.float32(2 / 24))
-    out = apply(pictures(1), params, AugmentConfig(shift_fraction=0.2))
-    torch.testing.assert_close(out[..., 2:, 3:], pictures(1)[..., :-2, :-3].float(), atol=3e-3, rtol=0)
-
-
-def test_a_positive_rotation_turns_anticlockwise() -> None:
-    out = apply(pictures(1), only(rotation=np.float32(np.pi / 2)), AugmentConfig(rotation_degrees=90))
-    torch.testing.assert_close(out, pictures(1).rot90(1, (2, 3)).float(), atol=5e-3, rtol=0)
-
-
-def test_zoom_enlarges_around_the_centre() -> None:
-    small = torch.zeros(1, 1, 24, 24, dtype=torch.uint8)
-    small[..., 10:14, 10:14] = 200
-    out = apply(small, only(zoom=np.float32(2)), AugmentConfig(zoom_fraction=0.5))
-    assert out[0, 0, 9:15, 9:15].min() == pytest.approx(200, abs=1)
-    assert out.sum().item() == pytest.approx(4 * small.float().sum().item(), rel=0.02)
+def test_in_colour_all_channels_are_moved_and_hidden_alike() -> None:
+    images = pictures().expand(-1, 3, -1, -1)
+    alike = ALL.model_copy(update={"noise": 0, "random_erasing_fill": "mean"})
+    out = fed(alike, images)
+    torch.testing.assert_close(out[:, 0], out[:, 2], atol=1e-3, rtol=0)
 
 
 def test_alternating_flips_show_each_picture_both_ways_in_two_epochs() -> None:
     config = AugmentConfig(flip="alternate")
-    first, second, third = (drawn(config, 500, epoch=e).flip for e in range(3))
+    first, second, third = (drawn(config, 500, epoch=e).geometry.flip for e in range(3))
     assert np.array_equal(first, ~second)
     assert np.array_equal(first, third)
     assert first.mean() == pytest.approx(0.5, abs=0.1)
 
 
-def test_contrast_turns_around_the_mean_and_brightness_adds() -> None:
-    flat = torch.full((1, 1, 24, 24), 100, dtype=torch.uint8)
-    flat[..., :12] = 140
-    stretched = apply(flat, only(contrast=np.float32(1.5)), AugmentConfig(contrast=0.5))
-    assert stretched.unique().tolist() == [90, 150]
-    lighter = apply(flat, only(brightness=np.float32(0.1)), AugmentConfig(brightness=0.1))
-    assert lighter.unique().tolist() == pytest.approx([125.5, 165.5])
-
-
-def test_values_stay_between_0_and_255() -> None:
-    config = AugmentConfig(contrast=1, brightness=1)
-    out = apply(pictures(32), drawn(config, 32), config)
-    assert 0 <= out.min() <= out.max() <= 255
-
-
-def test_an_erased_square_has_the_mean_of_its_picture_and_the_rest_is_untouched() -> None:
-    config = AugmentConfig(erase_pixels=8, erase_probability=1)
-    params = replace(drawn(config, 1), erase=np.array([[4, 6, 12, 14]]))
-    out, before = apply(pictures(1), params, config), pictures(1).float()
-    assert out[0, 0, 4:12, 6:14].unique().item() == pytest.approx(before.mean().item())
-    out[0, 0, 4:12, 6:14] = before[0, 0, 4:12, 6:14]
-    assert torch.equal(out, before)
-
-
-def test_squares_are_erased_as_often_and_as_large_as_asked() -> None:
-    boxes = drawn(ALL, 4000).erase
-    height, width = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    assert (height > 0).mean() == pytest.approx(0.5, abs=0.03)
-    assert height.max() == width.max() == 7
-    assert boxes.min() >= 0
-    assert boxes.max() <= 24
-
-
-def test_random_crops_reach_every_corner() -> None:
-    config = AugmentConfig(random_crop=True)
-    params = drawn(config, 400, crop=20)
-    assert set(params.crop_x) == set(params.crop_y) == {-2, -1, 0, 1, 2}
-    out = apply(pictures(400), params, config, crop=20)
-    top, left = 2 + params.crop_y[7], 2 + params.crop_x[7]
-    assert torch.equal(out[7], pictures(400)[7, :, top : top + 20, left : left + 20].float())
-
-
-def test_colour_pictures_change_alike_in_all_channels() -> None:
-    colour = pictures().expand(-1, 3, -1, -1)
-    out = apply(colour, drawn(ALL), ALL)
-    assert torch.equal(out[:, 0], out[:, 2])
+def test_geometry_of_keys_and_of_a_policy_is_one_resampling() -> None:
+    """A turn by the policy takes back the turn of the keys: had pixels been resampled twice, they would be blurred."""
+    config = AugmentConfig(rotation_degrees=10, rand_augment_operations=1)
+    params = drawn(config, 1, crop=None)
+    assert params.policy is not None
+    turn = replace(params.policy, operation=np.array([[3]]), value=np.array([[-np.deg2rad(10)]], np.float32))
+    turned = replace(params.geometry, rotation=np.deg2rad([10]).astype(np.float32))
+    out = apply(pictures(1), replace(params, geometry=turned, policy=turn), config)
+    torch.testing.assert_close(out, pictures(1).float(), atol=5e-3, rtol=0)

@@ -14,7 +14,7 @@ from mien.core.errors import MienError
 from mien.core.labels import FER5, FER2013, FERPLUS8, LabelSet, identify
 from mien.data.dataset import Dataset, describe, make_table, save
 from mien.data.export import export_data
-from mien.data.formats import FORMATS, recognise
+from mien.data.formats import WRITTEN, recognise
 from mien.data.pack import import_data
 
 SPLITS = ("train", "val", "test")
@@ -66,7 +66,7 @@ def written_order(data: Dataset, form: str) -> np.ndarray:
     return np.array(sorted(range(len(data)), key=lambda i: (by_split[i], names[i], i)))
 
 
-@pytest.mark.parametrize("form", [form.name for form in FORMATS])
+@pytest.mark.parametrize("form", [form.name for form in WRITTEN])
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_nothing_is_lost(form: str, data: st.DataObject) -> None:

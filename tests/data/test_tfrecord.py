@@ -17,7 +17,7 @@ from mien.core.errors import MienError
 from mien.core.labels import FER2013
 from mien.data.dataset import describe, load, make_table, save
 from mien.data.export import export_data
-from mien.data.formats.example_proto import Example, build, values
+from mien.data.formats.example_proto import build, parse, values
 from mien.data.formats.record_file import masked_crc, read_records, write_records
 from mien.data.pack import import_data
 
@@ -81,7 +81,7 @@ def test_a_length_beyond_the_file_is_not_allocated(tmp_path: Path) -> None:
 
 
 def test_an_example_holds_bytes_and_numbers() -> None:
-    example = Example.FromString(build({"a": [b"x", b"y"], "b": [1, -2, 1 << 40], "none": []}))
+    example = parse(build({"a": [b"x", b"y"], "b": [1, -2, 1 << 40], "none": []}))
     assert values(example, "gone", "a") == [b"x", b"y"]
     assert values(example, "b") == [1, -2, 1 << 40]
     assert values(example, "none") == []
@@ -148,7 +148,8 @@ def eight(tmp_path: Path) -> Path:
 # TensorFlow runs in a process of its own: its import warns, and it must not be needed by anything else here.
 _WITH_TENSORFLOW = """
 import sys
-import mien.data.formats.example_proto  # both in one process: the messages must not collide
+from mien.data.formats.example_proto import example_class
+example_class()  # both in one process: the messages must not collide
 import numpy as np, tensorflow as tf
 
 exported, written = sys.argv[1:]

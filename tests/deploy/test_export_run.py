@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,11 @@ from mien.deploy import export
 from mien.deploy.card import model_card
 from mien.deploy.export import export_run
 from mien.deploy.runtime import Predictor
+from mien.deploy.verify import verify
 from mien.evaluate import results
 from mien.evaluate.answerer import open_answerer
 from mien.evaluate.evaluate import evaluate
+from mien.faces.detector import Faces
 from mien.models.store import read_weights, save_weights
 
 
@@ -68,6 +71,26 @@ def test_the_card_names_model_data_recipe_and_limits(exported_run: Path, structu
         assert fact in card
     assert str(structured_set.path) not in card
     assert str(exported_run) not in card
+
+
+def test_framing_is_measured_on_the_runs_own_pictures_and_does_not_trouble_verify(
+    run: Path, structured_set: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Middle:
+        """Sees a face of two thirds of the side, a tenth above the middle, in every picture."""
+
+        def detect(self, pictures: Sequence[np.ndarray]) -> list[Faces]:
+            side = pictures[0].shape[0]
+            box = np.array([[side / 6, side * (1 / 6 - 0.1), side * 5 / 6, side * (5 / 6 - 0.1)]], np.float32)
+            return [Faces(box, np.ones(1, np.float32), np.zeros((1, 5, 2), np.float32))] * len(pictures)
+
+    monkeypatch.setattr(export, "default_detector", Middle)
+    assert mien(["export", str(run), "--framing"]) == 0
+    spec = Predictor(run).spec
+    assert (spec.face_margin, spec.face_shift) == (1.5, 0.1)
+    assert verify(run, run / "export" / "model.onnx", structured_set).passed
+    assert mien(["export", str(run)]) == 0
+    assert Predictor(run).spec.face_margin == make_spec().face_margin
 
 
 def test_the_card_gives_the_measured_figures(run: Path, structured_set: Dataset) -> None:

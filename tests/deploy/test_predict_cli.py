@@ -16,6 +16,7 @@ from mien.cli.app import run as mien
 from mien.core.labels import FER2013, FERPLUS8
 from mien.data import dataset
 
+COLUMNS = ["source", "face", "label", "probability", "unsure", "left", "top", "right", "bottom", "score"]
 FACES = structured(6, 6, 6)
 NAMES = ["b/2.png", "b/10.JPG", "a.png", "b/c/0007.webp", "b/c/x[1].png", "z.bmp"]
 SORTED = ["a.png", "b/10.JPG", "b/2.png", "b/c/0007.webp", "b/c/x[1].png", "z.bmp"]
@@ -83,10 +84,10 @@ def test_labels_and_head_are_passed_on(model: Linear, faces: Path, tmp_path: Pat
     asked = ["predict", str(faces / "a.png"), "--model", str(model.path), "--csv", str(out)]
     assert mien([*asked, "--labels", "ferplus8"]) == 0
     header, row = read_csv(out)
-    assert header == ["source", "label", "probability", "unsure", *(f"p_{name}" for name in FERPLUS8.names)]
-    np.testing.assert_allclose([float(v) for v in row[4:]], expected(model, "ferplus8")["a.png"], atol=1e-6)
+    assert header == [*COLUMNS, *(f"p_{name}" for name in FERPLUS8.names)]
+    np.testing.assert_allclose([float(v) for v in row[10:]], expected(model, "ferplus8")["a.png"], atol=1e-6)
     assert mien([*asked, "--labels", "fer2013", "--head", "ferplus8"]) == 0
-    assert read_csv(out)[0][4:] == [f"p_{name}" for name in FER2013.names]
+    assert read_csv(out)[0][10:] == [f"p_{name}" for name in FER2013.names]
 
 
 def test_unreadable_pictures_are_named_and_the_rest_is_answered(

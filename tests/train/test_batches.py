@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from mien.core.errors import MienError
-from mien.core.recipe import LossConfig
+from mien.core.recipe import DataConfig, LossConfig
 from mien.data.dataset import Dataset
+from mien.data.sampling import Sampling
 from mien.train.batches import Batches, load_pictures, vote_targets
 
 
@@ -50,3 +51,19 @@ def test_pictures_come_as_one_tensor_with_labels_and_votes(bar_set: Dataset) -> 
     assert pictures.images.dtype == torch.uint8
     assert pictures.votes is not None
     torch.testing.assert_close(pictures.votes.sum(1), torch.ones(40))
+
+
+def test_a_sampler_makes_epochs_of_its_own_length_that_processes_share_and_a_resume_enters_in_the_middle() -> None:
+    labels = np.repeat([0, 1, 2], [30, 6, 4])
+    sampling = Sampling.of(labels, DataConfig(sampler="label-shuffling"))
+    batches = Batches(40, 10, seed=3, sampling=sampling)
+    whole = list(batches.epoch(2))
+    assert batches.per_epoch == len(whole) == 9
+    shown = np.concatenate([batch.indices for batch in whole])
+    assert np.bincount(labels[shown]).tolist() == [30, 30, 30]
+    resumed = list(batches.epoch(2, first=5))
+    assert [b.indices.tolist() for b in resumed] == [b.indices.tolist() for b in whole[5:]]
+    halves = [list(Batches(40, 10, 3, rank, 2, sampling).epoch(2)) for rank in (0, 1)]
+    for one, parts in zip(whole, zip(*halves, strict=True), strict=True):
+        assert np.concatenate([p.indices[p.part] for p in parts]).tolist() == one.indices.tolist()
+    assert not np.array_equal(shown, np.concatenate([b.indices for b in batches.epoch(3)]))

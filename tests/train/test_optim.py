@@ -1,4 +1,4 @@
-"""Which parameter is decayed by how much, and state that can be put back."""
+"""Which parameter is decayed by how much and learns at which rate, and state that can be put back."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import torch
 from torch import nn
 
 from mien.core.errors import MienError
-from mien.core.recipe import OptimiserConfig
-from mien.train.average import Ema
-from mien.train.optim import build_optimiser, groups, load_state_tensors, state_tensors
+from mien.core.recipe_keys import OptimiserConfig
+from mien.core.spec import Head, ModelSpec, Normalise
+from mien.models.classifier import Classifier, build_classifier
+from mien.train.optim import build_optimiser
+from mien.train.rates import rates
 
 
 def net() -> nn.Sequential:
@@ -23,14 +25,27 @@ def convolutions() -> nn.Sequential:
     return net.to(memory_format=torch.channels_last)
 
 
-def decays(config: OptimiserConfig) -> dict[str, float]:
-    model = net()
-    by_id = {id(p): g["weight_decay"] for g in groups(model, config) for p in g["params"]}
+def classifier(name: str = "mien-s", **options: object) -> Classifier:
+    torch.manual_seed(0)
+    spec = ModelSpec(
+        architecture=name,
+        options=options,
+        height=32,
+        width=32,
+        normalise=Normalise(kind="unit"),
+        heads=(Head(name="toy", labels=("a", "b")),),
+    )
+    return build_classifier(spec).to(memory_format=torch.channels_last)
+
+
+def of_groups(model: nn.Module, config: OptimiserConfig, key: str) -> dict[str, float]:
+    optimiser = build_optimiser(model, config)
+    by_id = {id(p): g[key] for part in optimiser.parts for g in part.param_groups for p in g["params"]}
     return {name: by_id[id(p)] for name, p in model.named_parameters()}
 
 
 def test_norms_and_biases_are_not_decayed_unless_asked() -> None:
-    assert decays(OptimiserConfig(weight_decay=0.1)) == {
+    assert of_groups(net(), OptimiserConfig(weight_decay=0.1), "weight_decay") == {
         "0.weight": 0.1,
         "0.bias": 0,
         "1.weight": 0,
@@ -38,31 +53,79 @@ def test_norms_and_biases_are_not_decayed_unless_asked() -> None:
         "2.weight": 0.1,
         "2.bias": 0,
     }
-    assert set(decays(OptimiserConfig(weight_decay=0.1, decay_norms_and_biases=True)).values()) == {0.1}
+    everywhere = OptimiserConfig(weight_decay=0.1, decay_norms_and_biases=True)
+    assert set(of_groups(net(), everywhere, "weight_decay").values()) == {0.1}
 
 
 def test_l2_on_chosen_layers_wins_over_the_general_decay() -> None:
-    found = decays(OptimiserConfig(weight_decay=0.1, l2={"2.weight": 0.5}))
+    found = of_groups(net(), OptimiserConfig(weight_decay=0.1, l2={"2.weight": 0.5}), "weight_decay")
     assert found["2.weight"] == 0.5
     assert found["0.weight"] == 0.1
 
 
-def test_l2_on_a_layer_that_is_not_there_names_the_layers() -> None:
-    with pytest.raises(MienError, match=r"no parameter has 'dense'(.|\n)*0\.weight"):
-        groups(net(), OptimiserConfig(l2={"dense": 0.5}))
+@pytest.mark.parametrize("key", ["l1", "l2", "rates"])
+def test_a_part_of_a_name_that_is_not_there_names_the_parameters(key: str) -> None:
+    with pytest.raises(MienError, match=rf"optimiser\.{key}: no parameter has 'dense'(.|\n)*0\.weight"):
+        build_optimiser(net(), OptimiserConfig.model_validate({key: {"dense": 0.5}}))
 
 
-@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_l1_adds_the_gradient_of_its_penalty_to_chosen_layers_only() -> None:
+    model, plain = net(), net()
+    for each, l1 in ((model, {"2.weight": 0.3}), (plain, {})):
+        optimiser = build_optimiser(each, OptimiserConfig(learning_rate=0.1, momentum=0, nesterov=False, l1=l1))
+        each(torch.ones(2, 4)).sum().backward()
+        optimiser.step()
+    start = net().get_parameter("2.weight")
+    expected = plain.get_parameter("2.weight") - 0.1 * 0.3 * start.sign()
+    torch.testing.assert_close(model.get_parameter("2.weight"), expected)
+    assert torch.equal(model.get_parameter("0.weight"), plain.get_parameter("0.weight"))
+
+
+def test_rates_by_part_of_name_multiply_the_recipes_and_follow_every_change_of_it() -> None:
+    model = net()
+    config = OptimiserConfig(learning_rate=0.2, rates={"2.": 0.5, "2.bias": 2})
+    assert of_groups(model, config, "factor")["2.weight"] == 0.5
+    assert of_groups(model, config, "factor")["2.bias"] == 2
+    optimiser = build_optimiser(model, config)
+    optimiser.set_rate(0.1)
+    assert sorted({group["lr"] for part in optimiser.parts for group in part.param_groups}) == [0.05, 0.1, 0.2]
+
+
+def test_the_biases_of_norms_can_learn_faster() -> None:
+    found = rates(classifier(), OptimiserConfig(norm_bias_rate=64))
+    assert {n for n, rate in found.items() if rate == 64} == {n for n in found if n.endswith("norm.bias")}
+    assert {rate for n, rate in found.items() if not n.endswith("norm.bias")} == {1.0}
+
+
+def test_layer_decay_lowers_the_rate_from_layer_to_layer_below_the_heads() -> None:
+    found = rates(classifier(widths="8,8", blocks="0,0"), OptimiserConfig(layer_decay=0.5))
+    assert found["heads.0.weight"] == found["heads.0.bias"] == 1
+    assert found["backbone.stages.1.0.conv.weight"] == found["backbone.stages.1.0.norm.bias"] == 0.5
+    assert found["backbone.stages.0.0.conv.weight"] == 0.25
+
+
+def test_layer_decay_follows_timms_own_layers() -> None:
+    found = rates(classifier("timm:resnet18"), OptimiserConfig(layer_decay=0.5))
+    assert found["heads.0.weight"] == 1
+    assert found["backbone.net.layer4.1.conv1.weight"] == found["backbone.net.layer4.1.conv2.weight"] == 0.5
+    assert found["backbone.net.conv1.weight"] == 0.5**9
+
+
+def steps(model: nn.Module, optimiser, n: int) -> None:
+    data = torch.randn(8, *((3, 6, 6) if isinstance(model[0], nn.Conv2d) else (4,)), generator=seeded())
+    for _ in range(n):
+        optimiser.zero_grad()
+        model(data).square().mean().backward()
+        optimiser.step()
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(1)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "muon"])
 def test_an_optimiser_goes_on_from_its_saved_state_as_if_it_had_never_stopped(name: str) -> None:
     config = OptimiserConfig(name=name, learning_rate=0.1, weight_decay=0.01)
-    data = torch.randn(8, 3, 6, 6, generator=torch.Generator().manual_seed(1))
-
-    def steps(model: nn.Module, optimiser: torch.optim.Optimizer, n: int) -> None:
-        for _ in range(n):
-            optimiser.zero_grad()
-            model(data).square().mean().backward()
-            optimiser.step()
-
     straight = convolutions()
     steps(straight, build_optimiser(straight, config), 6)
     first = convolutions()
@@ -71,23 +134,53 @@ def test_an_optimiser_goes_on_from_its_saved_state_as_if_it_had_never_stopped(na
     second = convolutions()
     second.load_state_dict(first.state_dict())
     resumed = build_optimiser(second, config)
-    load_state_tensors(resumed, {k: v.clone().contiguous() for k, v in state_tensors(optimiser).items()})
+    resumed.load_state_tensors({k: v.clone().contiguous() for k, v in optimiser.state_tensors().items()})
     steps(second, resumed, 3)
     for a, b in zip(straight.state_dict().values(), second.state_dict().values(), strict=True):
         assert torch.equal(a, b)
 
 
-def test_averages_follow_their_definition_for_weights_and_norm_statistics() -> None:
-    model = net()
-    ema = Ema(model, 0.5)
-    start = {k: v.clone() for k, v in model.state_dict().items()}
-    with torch.no_grad():
-        for p in model.parameters():
-            p += 1
-        model[1].running_mean += 4
-        model[1].num_batches_tracked += 3
-    ema.update(model)
-    keep = min(0.5, 2 / 11)
-    torch.testing.assert_close(ema.state["0.weight"], start["0.weight"] + (1 - keep))
-    torch.testing.assert_close(ema.state["1.running_mean"], start["1.running_mean"] + 4 * (1 - keep))
-    assert ema.state["1.num_batches_tracked"] == 3
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_muon_moves_kernels_by_the_orthogonal_factor_of_their_gradient(layout: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4)).to(memory_format=layout)
+    config = OptimiserConfig(name="muon", learning_rate=0.1, momentum=0, nesterov=False)
+    optimiser = build_optimiser(model, config)
+    kernel, before = model[0].weight, model[0].weight.detach().clone()
+    model(torch.randn(8, 3, 6, 6, generator=seeded())).square().mean().backward()
+    u, s, v = torch.linalg.svd(kernel.grad.flatten(1), full_matrices=False)
+    optimiser.step()
+    moved = (before - kernel.detach()).flatten(1) / (0.1 * 0.2 * 27**0.5)
+    # Five Newton–Schulz steps leave singular values between about .7 and 1.2 (Jordan et al. 2024).
+    assert torch.linalg.svdvals(moved).min() > 0.5
+    assert torch.linalg.svdvals(moved).max() < 1.35
+    strong = s > 0.05 * s.max()
+    cosine = (moved * (u[:, strong] @ v[strong])).sum() / moved.norm() / strong.sum().sqrt()
+    assert cosine > 0.85
+
+
+def test_muon_leaves_heads_norms_and_biases_to_the_rest_at_its_own_rate() -> None:
+    model = classifier(widths="8,8", blocks="0,0")
+    config = OptimiserConfig(name="muon", learning_rate=0.01, rest="sgd", rest_learning_rate=0.1)
+    muon, rest = build_optimiser(model, config).parts
+    assert isinstance(rest, torch.optim.SGD)
+    held = {id(p) for group in rest.param_groups for p in group["params"]}
+    named = dict(model.named_parameters())
+    assert {n for n, p in named.items() if id(p) in held} == {n for n in named if "conv" not in n}
+    assert {group["factor"] for group in rest.param_groups} == {10}
+    assert sum(len(group["params"]) for group in muon.param_groups) == 2
+
+
+def test_muon_trains_a_net_in_its_own_memory() -> None:
+    model = convolutions()
+    config = OptimiserConfig(name="muon", learning_rate=0.02)
+    before = model[0].weight.detach().clone()
+    steps(model, build_optimiser(model, config), 2)
+    assert not torch.equal(before, model[0].weight)
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_torch_without_muon_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.optim, "Muon")
+    with pytest.raises(MienError, match=r"muon needs torch 2\.9"):
+        build_optimiser(convolutions(), OptimiserConfig(name="muon"))

@@ -13,8 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tomli_w
 
+from mien.core import recipe as recipes
 from mien.data.dataset import Dataset
+from mien.train.run import train
 
 # emotion-net has no batch norm: there each process would take the statistics of its own part of the batch.
 SETTINGS = [
@@ -27,6 +30,8 @@ SETTINGS = [
     "--set=data.votes=true",
     "--set=augment.flip=random",
     "--set=augment.rotation_degrees=10",
+    "--set=augment.mixup_alpha=0.5",
+    "--set=augment.cutmix_alpha=1",
     # Adam divides by the size of a gradient, so the rounding of a gradient near zero would become a whole step.
     "--set=optimiser.name=sgd",
     "--set=optimiser.learning_rate=0.02",
@@ -57,6 +62,42 @@ def test_two_processes_reach_the_history_of_one_with_the_same_global_batch(bar_s
     assert one.keys() == two.keys()
     for name in one:
         np.testing.assert_allclose(two[name], one[name], rtol=2e-4, err_msg=name)
+
+
+@pytest.mark.slow
+def test_two_processes_agree_with_one_through_phases_teachers_and_averages(
+    bar_set: Dataset, small, watched, tmp_path: Path
+) -> None:
+    plain = {"model": {"name": "emotion-net", "options": {"conv_dropout": 0, "dense_dropout": 0, "dense": 32}}}
+    teacher = small(**plain, data={"crop": None}, train={"epochs": 1}, optimiser={"learning_rate": 0.02})
+    train(bar_set, teacher, tmp_path / "teacher", watched())
+    (tmp_path / "rows.csv").write_text("row\n" + "\n".join(map(str, range(30))) + "\n")
+    recipe = small(
+        **plain,
+        data={"crop": None},
+        train={"epochs": 4, "probe": 64},
+        optimiser={"learning_rate": 0.02, "l1": {"heads": 1e-4}},
+        loss={"class_balance": "inverse-frequency", "vote_scheme": "probability"},
+        distill={"teachers": [str(tmp_path / "teacher")], "weight": 0.5},
+        average={"swa_from_epoch": 2, "snapshots": 2},
+        phases=[
+            {"epochs": 1, "freeze": ["conv1", "conv2"]},
+            {"epochs": 1, "leave_out": str(tmp_path / "rows.csv")},
+            {"epochs": 1, "pictures": "hard"},
+            {"sampler": "label-shuffling"},
+        ],
+    )
+    (tmp_path / "r.toml").write_text(tomli_w.dumps(recipes.to_tree(recipe)))
+    command = ["-m", "mien", "train", str(bar_set.path), f"--recipe={tmp_path / 'r.toml'}"]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    train(bar_set, recipe, tmp_path / "one", watched())
+    words = [sys.executable, *launch, *command, f"--out={tmp_path / 'two'}"]
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two = history(tmp_path / "one"), history(tmp_path / "two")
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-3, err_msg=name)
 
 
 def test_a_process_killed_at_random_moments_always_resumes(bar_set: Dataset, tmp_path: Path) -> None:

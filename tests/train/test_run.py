@@ -17,7 +17,8 @@ from mien.data import dataset
 from mien.data.dataset import Dataset
 from mien.models.store import load_classifier, read_weights
 from mien.train.checkpoint import Progress
-from mien.train.run import make_spec, resume, train
+from mien.train.prepare import make_spec
+from mien.train.run import resume, train
 
 TINY = [
     "model.options={ widths = '8,8,8,8' }",
@@ -83,6 +84,27 @@ def test_the_first_losses_are_what_they_were(bar_set: Dataset, tmp_path: Path) -
     finished = train(bar_set, tiny(), tmp_path / "r", Silent())
     losses = [row["train_loss"] for row in finished.progress.rows]
     assert losses == pytest.approx(GOLDEN, rel=2e-3)
+
+
+SHIPPED = {
+    "emotion-net": (
+        ["model.options.dense=32", "data.votes=true", "loss.vote_scheme=multi-target"],
+        [4.025606, 4.024787],
+    ),
+    "lenet5-fer": ([], [1.819033, 1.240817]),
+    "label-errors": (
+        ["optimiser.name=adamw", "optimiser.learning_rate=1e-3", "optimiser.l2={ stages = 0.1 }"],
+        [1.928141, 1.791129],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_other_shipped_recipes_train_as_they_did(name: str, bar_set: Dataset, tmp_path: Path) -> None:
+    settings, golden = SHIPPED[name]
+    whole = ["train.epochs=2", "train.batch_size=20", "train.device=cpu", "train.precision=fp32", *settings]
+    finished = train(bar_set, recipes.read(name, whole), tmp_path / "r", Silent())
+    assert [row["train_loss"] for row in finished.progress.rows] == pytest.approx(golden, rel=2e-3)
 
 
 def test_a_net_learns_an_easy_task(bar_set: Dataset, tmp_path: Path) -> None:

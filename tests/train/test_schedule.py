@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.core.recipe import ScheduleConfig
-from mien.train.schedule import Plateau, factor
+from mien.core.recipe import Recipe, TrainConfig
+from mien.core.recipe_keys import AverageConfig, ScheduleConfig
+from mien.train.schedule import Plateau, ends_cycle, factor, rate_factor
 
 
 def curve(config: ScheduleConfig, epochs: int = 20) -> np.ndarray:
@@ -28,12 +29,13 @@ def test_warm_up_is_linear_before_other_schedules() -> None:
     assert factor(config, 0, 20) > 0
 
 
-@pytest.mark.parametrize("name", ["cosine", "one-cycle", "exponential", "step"])
+@pytest.mark.parametrize("name", ["cosine", "one-cycle", "cosine-restarts", "exponential", "step"])
 def test_no_decay_goes_below_the_floor(name: str) -> None:
     config = ScheduleConfig(name=name, floor=0.05, gamma=0.5, step_epochs=2)
     rates = curve(config)[1:] if name == "one-cycle" else curve(config)
     assert rates.min() >= 0.04
-    assert rates[-1] == pytest.approx(0.05)
+    if name != "cosine-restarts":  # its end is the beginning of a cycle
+        assert rates[-1] == pytest.approx(0.05)
 
 
 def test_exponential_and_step_decay_by_gamma() -> None:
@@ -51,3 +53,30 @@ def test_plateau_lowers_the_rate_after_its_patience_and_not_below_the_floor() ->
     assert seen[:4] == [1, 1, 1, 1]
     assert seen[4] == pytest.approx(0.1)
     assert seen[-1] == pytest.approx(0.05)
+
+
+def test_warm_restarts_follow_the_paper_cycle_by_cycle() -> None:
+    config = ScheduleConfig(name="cosine-restarts", cycle_epochs=2, cycle_growth=2, floor=0.1)
+    # T₀ = 2, T_mult = 2: cycles of 2, 4 and 8 epochs; η = η_min + ½(1 − η_min)(1 + cos(π·T_cur/T_i)).
+    for start, length in ((0, 2), (2, 4), (6, 8)):
+        for part in (0.0, 0.25, 0.5, 0.75):
+            expected = 0.1 + 0.45 * (1 + np.cos(np.pi * part))
+            assert factor(config, start + part * length, 14) == pytest.approx(expected)
+    assert [epoch for epoch in range(1, 15) if ends_cycle(config, epoch)] == [2, 6, 14]
+
+
+def test_cycles_begin_after_the_warm_up() -> None:
+    config = ScheduleConfig(name="cosine-restarts", cycle_epochs=3, warmup_epochs=1)
+    assert factor(config, 0.5, 10) == pytest.approx(0.5)
+    assert factor(config, 1, 10) == factor(config, 4, 10) == 1
+    assert [epoch for epoch in range(1, 11) if ends_cycle(config, epoch)] == [4, 7, 10]
+
+
+def test_from_its_first_epoch_on_swa_can_hold_the_rate() -> None:
+    recipe = Recipe(
+        schedule=ScheduleConfig(name="cosine"),
+        average=AverageConfig(swa_from_epoch=7, swa_rate=0.05),
+        train=TrainConfig(epochs=10),
+    )
+    assert rate_factor(recipe, 5.9) == factor(recipe.schedule, 5.9, 10)
+    assert rate_factor(recipe, 6.0) == rate_factor(recipe, 9.9) == 0.05

@@ -18,11 +18,17 @@ VERBS: dict[str, tuple[str, str, str | None]] = {
     "models": ("mien.cli.models", "List the networks, or print one layer by layer.", "train"),
     "recipes": ("mien.cli.recipes", "List the recipes, or print one.", "train"),
     "train": ("mien.cli.train", "Train a network by a recipe.", "train"),
+    "repeat": ("mien.cli.repeat", "Train with several seeds or folds; mean and spread.", "train"),
+    "lr": ("mien.cli.lr", "Find a learning rate by a range test.", "train"),
+    "average": ("mien.cli.average", "Average the weights of a run's snapshots.", "train"),
     "resume": ("mien.cli.resume", "Go on with a run that was interrupted or should be longer.", "train"),
     "eval": ("mien.cli.evaluate", "Measure a run or model on a data set.", "train"),
     "export": ("mien.cli.export", "Write a run as one ONNX file that knows how to use itself.", "train"),
     "verify": ("mien.cli.verify", "Compare an exported file with the weights on real pictures.", "train"),
-    "predict": ("mien.cli.predict", "Expression labels for pictures of faces.", None),
+    "predict": ("mien.cli.predict", "Expression labels for the faces in pictures.", None),
+    "video": ("mien.cli.video", "Expression labels for the faces in a video, followed over time.", "video"),
+    "webcam": ("mien.cli.webcam", "Expression labels live from a camera.", "video"),
+    "serve": ("mien.cli.serve", "Answer over HTTP, with a page to try it.", "serve"),
     "demo": ("mien.cli.demo", "The whole way in about a minute, on faces that mien draws itself.", "train"),
 }
 

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from mien.cli.output import console, print_json, progress
-from mien.data.dataset import Dataset, load
+from mien.cli import data_audit, data_expand, data_fetch, data_review, data_split, data_subset
+from mien.cli.data_shown import draw_fed, print_dataset, summary
+from mien.cli.output import bars, console, print_json
+from mien.data.correct_packed import correct_packed
+from mien.data.dataset import load
 from mien.data.export import export_data
-from mien.data.formats import FORMATS
-from mien.data.formats.base import Progress
+from mien.data.formats import FORMATS, WRITTEN
 from mien.data.pack import Imported, ImportOptions, import_data
 from mien.data.rejects import FILE_NAME as REJECTS_FILE
 from mien.data.sizing import Colour
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Import, show and export data sets.")
 _FORMATS = ", ".join(form.name for form in FORMATS)
+_WRITTEN = ", ".join(form.name for form in WRITTEN)
+app.command("audit")(data_audit.command)
+app.command("split")(data_split.split)
+app.command("group")(data_split.group)
+app.command("subset")(data_subset.subset)
+app.command("review")(data_review.review)
+app.command("expand")(data_expand.expand)
+app.command("fetch")(data_fetch.fetch)
 
 
 @app.command("import")
@@ -39,6 +44,7 @@ def import_(
     test_as_val: bool = typer.Option(False, "--test-as-val", help="Use the source's test split for validation."),
     seed: int = typer.Option(0, help="Of the split."),
     strict: bool = typer.Option(False, "--strict", help="Stop at the first row or picture that cannot be read."),
+    corrections: Path | None = typer.Option(None, help="corrections.csv of an audit. Corrects packed sets, too."),
     force: bool = typer.Option(False, "--force", help="Replace a packed data set at --out."),
     json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
@@ -54,11 +60,15 @@ def import_(
         test_as_val=test_as_val,
         seed=seed,
         strict=strict,
+        corrections=corrections,
     )
-    with _bar("importing", "pictures") as tell:
-        imported = import_data(source, out, options=options, force=force, progress=tell)
+    with bars("pictures", "reading headers", "importing") as (surveying, tell):
+        if corrections is not None and (source / "dataset.json").is_file():
+            imported = correct_packed(source, out, corrections, force=force, progress=tell)
+        else:
+            imported = import_data(source, out, options=options, force=force, progress=tell, surveying=surveying)
     if json:
-        print_json({**_summary(imported.dataset), "notes": imported.notes, "rejects": imported.rejects.counts()})
+        print_json({**summary(imported.dataset), "notes": imported.notes, "rejects": imported.rejects.counts()})
     else:
         _print_imported(imported)
 
@@ -68,6 +78,8 @@ def show(
     packed: Path = typer.Argument(help="A packed data set."),
     out: Path | None = typer.Option(None, "--out", "-o", help="Folder for the pictures. PACKED/show if not given."),
     seed: int = typer.Option(0, help="Of the samples drawn."),
+    recipe: str | None = typer.Option(None, "--recipe", help="Draw what this recipe feeds the net, too."),
+    setting: list[str] = typer.Option([], "--set", help="Change a key of the recipe: key.path=value."),
     json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Count pictures by class and split, and draw a bar chart and a sheet of samples."""
@@ -79,10 +91,13 @@ def show(
     files = {"counts": folder / "counts.png", "samples": folder / "samples.png"}
     write_counts(dataset, files["counts"])
     write_samples(dataset, files["samples"], seed=seed)
+    if recipe is not None:
+        files["fed"] = folder / "fed.png"
+        draw_fed(dataset, recipe, setting, files["fed"])
     if json:
-        print_json({**_summary(dataset), "files": {name: str(path) for name, path in files.items()}})
+        print_json({**summary(dataset), "files": {name: str(path) for name, path in files.items()}})
         return
-    _print_dataset(dataset)
+    print_dataset(dataset)
     for path in files.values():
         console.print(f"wrote {path}", markup=False)
 
@@ -90,14 +105,14 @@ def show(
 @app.command()
 def export(
     packed: Path = typer.Argument(help="A packed data set."),
-    form: str = typer.Option(..., "--to", help=f"Format: {_FORMATS}."),
+    form: str = typer.Option(..., "--to", help=f"Format: {_WRITTEN}."),
     out: Path = typer.Option(..., "--out", "-o", help="Folder to write."),
     force: bool = typer.Option(False, "--force", help="Replace an earlier export at --out."),
     json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Write a packed data set in another format; importing that again loses nothing."""
     dataset = load(packed)
-    with _bar("exporting", "pictures") as tell:
+    with bars("pictures", "exporting") as (tell,):
         export_data(dataset, out, form, force=force, progress=tell)
     if json:
         print_json({"format": form, "out": str(out), "count": len(dataset)})
@@ -105,52 +120,10 @@ def export(
         console.print(f"wrote {len(dataset):,} pictures as {form} to {out}", markup=False)
 
 
-@contextmanager
-def _bar(what: str, unit: str) -> Iterator[Progress]:
-    with progress(unit) as bar:
-        task = bar.add_task(what, total=None, note="")
-        yield lambda done, total: bar.update(task, completed=done, total=max(done, total or done))
-
-
-def _summary(dataset: Dataset) -> dict[str, Any]:
-    info = dataset.info
-    return {
-        "path": str(dataset.path),
-        "count": info.count,
-        "height": info.height,
-        "width": info.width,
-        "channels": info.channels,
-        "labels": list(info.labels),
-        "counts": info.counts,
-        "votes": dataset.has_votes,
-        "fingerprint": info.fingerprint,
-    }
-
-
 def _print_imported(imported: Imported) -> None:
-    _print_dataset(imported.dataset)
+    print_dataset(imported.dataset)
     for note in imported.notes:
         console.print(f"· {note}", markup=False)
     for kind, count in imported.rejects.counts().items():
         where = (imported.dataset.path or Path()) / REJECTS_FILE
         console.print(f"· {count:,} {kind}: see {where}", markup=False)
-
-
-def _print_dataset(dataset: Dataset) -> None:
-    info = dataset.info
-    colour = "colour" if info.channels == 3 else "grey"
-    votes = ", with FER+ votes" if dataset.has_votes else ""
-    console.print(
-        f"{info.name}: {info.count:,} pictures, {info.width}×{info.height} {colour}{votes}", markup=False, style="bold"
-    )
-    table = Table("class", *info.counts, "all")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    every = {name: None for row in info.counts.values() for name in row}
-    for name in every:
-        row = [counts.get(name, 0) for counts in info.counts.values()]
-        table.add_row(escape(name), *(f"{n:,}" for n in row), f"{sum(row):,}")
-    totals = [sum(counts.values()) for counts in info.counts.values()]
-    table.add_section()
-    table.add_row("all", *(f"{n:,}" for n in totals), f"{sum(totals):,}")
-    console.print(table)

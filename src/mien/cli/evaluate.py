@@ -11,15 +11,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from mien.cli.output import console, print_json, progress
+from mien.core.errors import MienError
 from mien.core.rundir import RunDir
 from mien.data import dataset as datasets
 from mien.evaluate import results
 from mien.evaluate.answerer import Answerer, Precision, Weights, open_answerer
 from mien.evaluate.ensemble import Ensemble
 from mien.evaluate.evaluate import ALL, Evaluation, Score, evaluate
+from mien.evaluate.leaks import LeakFree
 from mien.evaluate.metrics import ClassMetrics, Interval, Metrics
 from mien.evaluate.truth import TITLES
 from mien.train.machine import check_device
+from mien.train.store import snapshots
 
 app = typer.Typer(add_completion=False)
 MOST_COLUMNS, WIDEST = 12, 10
@@ -32,6 +35,7 @@ def command(
     split: str = typer.Option("val", help="train, val, test or all."),
     tta: str = typer.Option("none", help="Test-time augmentation: none, flip, flip-shift (= ten-crop)."),
     weights: Weights = typer.Option("best", help="Which weights of a run."),
+    ensemble: bool = typer.Option(False, "--snapshots", help="Average the answers of the run's snapshots."),
     extra: list[Path] = typer.Option([], "--with", help="A further run or model to average with; repeatable."),
     out: Path | None = typer.Option(None, "--out", "-o", help="Folder for the files; of a single run its own eval/."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, mps."),
@@ -44,19 +48,29 @@ def command(
     Writes figures, every prediction and plots into the run's eval/ or --out.
     """
     where = check_device(device)
-    members = [open_answerer(m, weights=weights, device=where, precision=precision) for m in (model, *extra)]
+    paths = [*(_snapshots(model) if ensemble else [model]), *extra]
+    members = [open_answerer(m, weights=weights, device=where, precision=precision) for m in paths]
     dataset = datasets.load(data)
     with _progress(len(dataset) if split == ALL else int((dataset.split == split).sum())) as advance:
         evaluation = evaluate(
             _together(members), dataset, split=split, tta=tta, batch_size=batch_size, progress=advance
         )
-    folder = out or (RunDir(model).evaluation if model.is_dir() and not extra else None)
+    alone = model.is_dir() and not extra and not ensemble
+    folder = out or (RunDir(model).evaluation if alone else None)
     if folder is not None:
         results.write(folder, evaluation, dataset)
     if as_json:
         print_json(evaluation.to_json() | {"folder": str(folder) if folder else None})
     else:
         _print(evaluation, folder)
+
+
+def _snapshots(model: Path) -> list[Path]:
+    """The snapshots of a run. Raises MienError when it has none."""
+    found = snapshots(RunDir(model).require())
+    if not found:
+        raise MienError(f"{model}: the run has no snapshots", hint="train it with --set average.snapshots=5")
+    return found
 
 
 def _together(members: list[Answerer]) -> Answerer:
@@ -95,11 +109,21 @@ def _print_score(kind: str, score: Score) -> None:
         f"macro-F1 {100 * metrics.macro_f1:.1f} · log loss {metrics.log_loss:.3f} · "
         f"calibration error {100 * metrics.calibration_error:.1f} points"
     )
+    if score.leak_free is not None:
+        _print_leak_free(score.leak_free)
     console.print("\n[dim]in %, with 95 % intervals[/dim]")
     console.print(_class_table(metrics))
     if len(metrics.labels) <= MOST_COLUMNS:
         console.print("\n[dim]labels in rows, answers in columns[/dim]")
         console.print(_confusion_table(metrics))
+
+
+def _print_leak_free(free: LeakFree) -> None:
+    console.print(
+        f"leak-free [bold]{_percent(free.metrics.accuracy, free.metrics.accuracy_interval, ' %')}[/bold] · "
+        f"without {free.copies:,} with a copy in train, answered right: "
+        f"{_percent(free.copies_accuracy, free.copies_interval, ' %')}"
+    )
 
 
 def _percent(value: float | None, interval: Interval | None, unit: str = "") -> str:

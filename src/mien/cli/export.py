@@ -16,10 +16,13 @@ app = typer.Typer(add_completion=False)
 def command(
     run: Path = typer.Argument(help="Run folder."),
     weights: Weights = typer.Option("best", help="Which weights of the run."),
+    framing: bool = typer.Option(
+        False, "--framing", help="Measure how the training set frames faces, for photos; else FER2013's framing."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Write RUN/export/model.onnx, which takes raw pictures and needs no torch, and its model card."""
-    path = export_run(run, weights=weights)
+    path = export_run(run, weights=weights, framing=framing)
     size, card = path.stat().st_size, path.with_name("card.md")
     if as_json:
         print_json({"model": str(path), "card": str(card), "bytes": size})

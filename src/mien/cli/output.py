@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +14,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -38,3 +41,19 @@ def progress(unit: str) -> Progress:
         transient=True,
         disable=not sys.stderr.isatty(),
     )
+
+
+@contextmanager
+def bars(unit: str, *names: str) -> Iterator[list[Callable[[int, int | None], None]]]:
+    """Bars below each other, one a name; each shows when it is first told how much is done, and of how much."""
+    with progress(unit) as shown:
+        tasks = [shown.add_task(name, total=None, note="", visible=False, start=False) for name in names]
+
+        def teller(task: TaskID) -> Callable[[int, int | None], None]:
+            def tell(done: int, total: int | None) -> None:
+                shown.start_task(task)
+                shown.update(task, completed=done, total=max(done, total or done), visible=True)
+
+            return tell
+
+        yield [teller(task) for task in tasks]

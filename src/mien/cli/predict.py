@@ -1,111 +1,138 @@
-"""`mien predict`: expression labels for pictures of faces. Loads neither torch nor pandas."""
+"""`mien predict`: expression labels for the faces in pictures. Loads neither torch nor pandas."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from mien.cli.output import console, print_json, progress
-from mien.core.errors import MissingExtraError
-from mien.deploy.answers import check_distinct, write_csv, write_submission
-from mien.deploy.pictures import Named, picture_files
-from mien.deploy.runtime import BATCH_SIZE, Prediction, Predictor
+from mien.cli.output import progress
+from mien.cli.predict_output import Drawings, json_object, table
+from mien.core.errors import MienError, MissingExtraError
+from mien.deploy.answers import Sink, check_distinct, csv_answers, submission_answers
+from mien.deploy.photos import Looked, PhotoReader
+from mien.deploy.pictures import Picture, picture_files
+from mien.deploy.runtime import BATCH_SIZE, Predictor
+from mien.faces.centerface import MIN_SCORE, PHOTO_SIDE, CenterFace
 
 app = typer.Typer(add_completion=False)
-Failures = dict[str, str]
+
+
+class Find(StrEnum):
+    """How faces are found."""
+
+    auto = "auto"
+    crop = "crop"
+    detect = "detect"
+
+
+class _Asked(NamedTuple):
+    """A picture, the name it is told by, and the path its drawing gets below the folder of drawings."""
+
+    source: str
+    picture: Picture
+    drawn: Path
 
 
 @app.command()
 def command(
-    paths: list[Path] = typer.Argument(help="Pictures of faces, folders of them, packed data sets."),
+    paths: list[Path] = typer.Argument(help="Photos or cut-out faces, folders of them, packed data sets."),
     model: Path | None = typer.Option(None, "--model", "-m", help="Exported .onnx file or run; else mien's own."),
+    faces: Find = typer.Option(Find.auto, help="Look for faces (detect), or is each picture one face (crop)?"),
     labels: str | None = typer.Option(None, help="Label set to answer in: fer2013, ferplus8, fer5 …"),
     head: str | None = typer.Option(None, help="Head to ask; else the one that fits the labels."),
     split: str | None = typer.Option(None, help="Of packed data sets: train, val or test; else all."),
+    detect_size: int = typer.Option(PHOTO_SIDE, min=32, help="Longer side in px that faces are looked for at."),
+    min_score: float = typer.Option(MIN_SCORE, min=0, max=1, help="Leave out faces the detector is less sure of."),
     batch_size: int = typer.Option(BATCH_SIZE, min=1, help="Pictures at a time; the answers do not depend on it."),
     threads: int | None = typer.Option(None, min=1, help="Threads to compute with."),
     csv: Path | None = typer.Option(None, help="Write every probability to this file."),
+    draw: Path | None = typer.Option(None, help="Write the pictures with their faces marked into this folder."),
     submission: Path | None = typer.Option(
         None, help="Write id,label to this file: file name or row number, and the class as its number from 0."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """The expression label that a model gives each picture: how a face looks, not what a person feels.
+    """The expression label of every face in pictures: how a face looks, not what a person feels.
 
-    A picture should show one face; of a picture that is not square, the centre square is taken. Exit code 1: some
-    pictures could not be read, the rest is answered.
+    A picture that is one cut-out face already is recognised as such; --faces says it where that is known. Exit code
+    1: some pictures could not be read, the rest is answered.
     """
     predictor = Predictor(model, threads=threads)
-    pictures = [named for path in paths for named in _pictures(path, split)]
-    if submission:
-        check_distinct(name for name, _ in pictures)
-    failures: Failures = {}
-    stream = predictor.stream(
-        pictures,
-        labels=labels,
-        head=head,
-        batch_size=batch_size,
-        on_error=lambda name, error: failures.update({name: error.message}),
-    )
-    predictions = list(_watched(stream, len(pictures)))
-    if csv:
-        write_csv(csv, predictions)
-    if submission:
-        write_submission(submission, predictions)
-    _report(predictions, failures, predictor, as_json=as_json)
+    names = predictor.label_names(labels=labels, head=head)
+    asked = [one for path in paths for one in _pictures(path, split)]
+    find = _one_each(faces, asked) if submission else faces
+    detector = None if find is Find.crop else _detector(detect_size, min_score, threads)
+    reader = PhotoReader(predictor, detector=detector, find=find.value, labels=labels, head=head)
+    failures: dict[str, str] = {}
+    with ExitStack() as stack:
+        sinks = [
+            json_object(predictor.path, failures) if as_json else table([a.source for a in asked], names, failures)
+        ]
+        sinks += [csv_answers(csv, names)] if csv else []
+        sinks += [submission_answers(submission, names)] if submission else []
+        _tell(_looked(reader, asked, failures, batch_size), [stack.enter_context(sink) for sink in sinks], asked, draw)
     raise typer.Exit(1 if failures else 0)
 
 
-def _pictures(path: Path, split: str | None) -> Iterator[Named]:
+def _pictures(path: Path, split: str | None) -> Iterator[_Asked]:
     if not (path / "dataset.json").is_file():
-        return ((str(file), file) for file in picture_files([path]))
+        inside = path.resolve().name if path.is_dir() else None
+        return (_Asked(str(file), file, _drawn(file, path, inside)) for file in picture_files([path]))
     try:  # deliberately here: only packed sets need pyarrow, which the plain installation has not
         from mien.deploy.packed import packed_pictures
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "pyarrow", "train") from None
-    return packed_pictures(path, split=split)
+    named = packed_pictures(path, split=split)
+    return (_Asked(name, pixels, Path(path.name, f"{name.replace('/', '_')}.png")) for name, pixels in named)
 
 
-def _watched(stream: Iterator[Prediction], total: int) -> Iterator[Prediction]:
+def _drawn(file: Path, asked: Path, inside: str | None) -> Path:
+    """Below the name of the folder that was asked about; never out of the folder of drawings, as `..` would lead."""
+    return Path(file.name) if inside is None else Path(inside, file.relative_to(asked))
+
+
+def _one_each(faces: Find, asked: Sequence[_Asked]) -> Find:
+    """A submission has one answer a picture, which is then taken for one face."""
+    if faces is Find.detect:
+        raise MienError("a submission has one answer a picture", hint="leave out --faces detect, or write a --csv")
+    check_distinct(one.source for one in asked)
+    return Find.crop
+
+
+def _detector(detect_size: int, min_score: float, threads: int | None) -> CenterFace | None:
+    """None where CenterFace is not installed, so that cut-out faces are answered without it."""
+    try:
+        return CenterFace(longest_side=detect_size, min_score=min_score, threads=threads)
+    except MissingExtraError:
+        return None
+
+
+def _looked(
+    reader: PhotoReader, asked: Sequence[_Asked], failures: dict[str, str], batch_size: int
+) -> Iterator[Looked]:
+    stream = reader.stream(
+        ((one.source, one.picture) for one in asked),
+        batch_size=batch_size,
+        on_error=lambda name, error: failures.update({name: error.message}),
+    )
     with progress("pictures") as bar:
-        yield from bar.track(stream, total=total, task_id=bar.add_task("predicting", note=""))
+        task = bar.add_task("predicting", total=len(asked), note="")
+        for looked in stream:
+            yield looked
+            bar.advance(task)
 
 
-def _report(predictions: list[Prediction], failures: Failures, predictor: Predictor, *, as_json: bool) -> None:
-    if as_json:
-        failed = [{"source": name, "error": message} for name, message in failures.items()]
-        answered = [asdict(p) for p in predictions]
-        print_json({"model": str(predictor.path), "predictions": answered, "failed": failed})
-        return
-    if predictions:
-        console.print(_table(predictions))
-    for message in failures.values():
-        typer.echo(f"mien: {message}", err=True)
-    if failures:
-        typer.echo(f"mien: {len(failures)} of {len(predictions) + len(failures)} pictures not answered", err=True)
-
-
-def _table(predictions: list[Prediction]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("picture", overflow="fold")
-    table.add_column("label")
-    table.add_column("probability", justify="right")
-    table.add_column("next")
-    for p in predictions:
-        label = f"unsure ({p.label}?)" if p.unsure else p.label
-        # As text: names of files and classes may hold what rich takes for markup, such as [1].
-        table.add_row(Text(p.source), Text(label), f"{100 * p.probability:.1f} %", Text(_runner_up(p)))
-    return table
-
-
-def _runner_up(prediction: Prediction) -> str:
-    others = [(value, name) for name, value in prediction.probabilities.items() if name != prediction.label]
-    if not others:
-        return ""
-    value, name = max(others)
-    return f"{name} {100 * value:.1f} %"
+def _tell(stream: Iterator[Looked], sinks: Sequence[Sink], asked: Sequence[_Asked], draw: Path | None) -> None:
+    drawings = Drawings(draw) if draw else None
+    # In the same order, but for those that could not be read; a picture may have been asked about twice.
+    waiting = iter(asked)
+    for looked in stream:
+        for sink in sinks:
+            sink(looked.photo)
+        if drawings:
+            drawings.add(looked, next(one.drawn for one in waiting if one.source == looked.photo.source))

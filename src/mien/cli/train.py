@@ -36,7 +36,7 @@ def command(
     packed = dataset.load(data)
     target = out or Path("runs") / f"{chosen.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     with Bar(chosen) as bar:
-        show(train(packed, chosen, target, bar), as_json=as_json)
+        show(train(packed, chosen, target, bar, tell=bar.prepare), as_json=as_json)
 
 
 def show(finished: Finished, *, as_json: bool) -> None:

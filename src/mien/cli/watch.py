@@ -35,6 +35,10 @@ class Bar:
     ) -> None:
         self.bar.stop()
 
+    def prepare(self, done: int, total: int) -> None:
+        """Show how many pictures the teachers of a distillation have answered, before the first step."""
+        self.bar.update(self.task, total=total, completed=done, note="asking the teachers")
+
     def step(self, progress: Progress, *, waited: float) -> None:
         """Move the bar; rates are smoothed over some twenty steps."""
         done = progress.epoch * progress.per_epoch + progress.step
@@ -46,7 +50,9 @@ class Bar:
         self.seconds = progress.seconds
         loss = progress.loss_sum / progress.step
         speed = f"{self.rate:.0f} pictures/s  data wait {self.waiting:.0%}"
-        self.bar.update(self.task, completed=done, note=f"epoch {progress.epoch + 1}  loss {loss:.3f}  {speed}")
+        total = self.recipe.train.epochs * progress.per_epoch  # phases may have epochs of other lengths
+        note = f"epoch {progress.epoch + 1}  loss {loss:.3f}  {speed}"
+        self.bar.update(self.task, total=total, completed=done, note=note)
 
     def _measure(self, took: float, waited: float) -> None:
         keep = _SMOOTHING if self.rate else 0.0

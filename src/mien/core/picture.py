@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,13 @@ from mien.core.errors import MienError
 
 Pixels = NDArray[np.uint8]
 MAX_PIXELS = 64_000_000
+# Endings of picture files, in lower case: what import takes and what prediction looks for in folders.
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pnm"),
+    *(".avif", ".heic", ".heif"),
+)
+# ISO/IEC 23008-12: what a HEIF file with HEVC pictures calls itself.
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _GREY = ("1", "L", "LA", "La")
 _ORIENTATION = 0x0112
 _FIRST_ON_ITS_SIDE = 5  # EXIF orientations 5 to 8 swap height and width
@@ -20,18 +29,21 @@ _FIRST_ON_ITS_SIDE = 5  # EXIF orientations 5 to 8 swap height and width
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
-def decode(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode(
+    source: Path | bytes, *, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] | None = None
+) -> Image.Image:
     """Read one picture completely, upright and in mode L or RGB.
 
     EXIF rotation is applied, palettes and CMYK become RGB, 16-bit and float grey is scaled to 8 bits,
-    transparency is laid over white, and of an animation the first frame is taken.
+    transparency is laid over white, and of an animation the first frame is taken. Only `formats` (Pillow's names)
+    are tried; None: all that Pillow knows.
 
     Raises:
         MienError: the file cannot be read, is truncated, or its header claims more than `max_pixels`.
     """
     name = "picture" if isinstance(source, bytes) else str(source)
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+        with _open(source, formats) as picture:
             width, height = picture.size
             if width * height > max_pixels:
                 raise MienError(f"{name}: {width}×{height} pixels, more than {max_pixels:,}", hint="make it smaller")
@@ -39,11 +51,41 @@ def decode(source: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image
             picture.load()
             return _plain(ImageOps.exif_transpose(picture))
     except UnidentifiedImageError:
+        if formats is None and _is_heif(source):
+            hint = "pip install pillow-heif, or save it as JPEG"
+            raise MienError(f"{name}: HEIC pictures need the package pillow-heif", hint=hint) from None
         raise MienError(f"{name}: not a picture that can be read", hint="use JPEG, PNG or WebP") from None
     except FileNotFoundError:
         raise MienError(f"{name}: no such file") from None
     except _DAMAGED as error:
         raise MienError(f"{name}: damaged or unreadable ({error})") from None
+
+
+def _open(source: Path | bytes, formats: tuple[str, ...] | None = None) -> Image.Image:
+    """As `Image.open`; HEIC, the format of many phones, is opened where its plugin is installed."""
+    try:
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
+    except UnidentifiedImageError:
+        if formats is not None or not _is_heif(source) or not _register_heif():
+            raise
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+
+
+def _is_heif(source: Path | bytes) -> bool:
+    if isinstance(source, bytes):
+        head = source[:12]
+    else:
+        with source.open("rb") as file:
+            head = file.read(12)
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
+
+
+def _register_heif() -> bool:
+    """Make Pillow know HEIC. By name, because the plugin is optional and part of no extra (its codecs' licences)."""
+    if find_spec("pillow_heif") is None:
+        return False
+    import_module("pillow_heif").register_heif_opener()
+    return True
 
 
 def from_pil(picture: Image.Image) -> Image.Image:
@@ -65,7 +107,7 @@ def peek(source: Path | bytes) -> tuple[int, int, int] | None:
     None when it is no picture. Channels are 3 for a palette, whatever its colours.
     """
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+        with _open(source) as picture:
             width, height = picture.size
             # Asking a PNG without EXIF for it would decode the whole picture.
             turned = "exif" in picture.info and picture.getexif().get(_ORIENTATION, 1) >= _FIRST_ON_ITS_SIDE

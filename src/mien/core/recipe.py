@@ -11,11 +11,22 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from mien.core.augmentation import AugmentConfig as AugmentConfig
 from mien.core.errors import MienError, unknown_name
+from mien.core.phases import phases
+from mien.core.recipe_check import check
+from mien.core.recipe_keys import (
+    AverageConfig,
+    DistillConfig,
+    LossConfig,
+    OptimiserConfig,
+    PhaseConfig,
+    Sampler,
+    ScheduleConfig,
+)
 from mien.core.spec import Frozen, NormaliseKind
 
 Fraction = typing.Annotated[float, Field(ge=0, le=1)]
-Positive = typing.Annotated[float, Field(gt=0)]
 Scalar = bool | int | float | str
 
 
@@ -25,6 +36,12 @@ class ModelConfig(Frozen):
     name: str = "mien-m"
     options: dict[str, Scalar] = Field(default_factory=dict)
     start_from: str | None = Field(default=None, description="weights (.safetensors) of the same net to start from")
+    start_dirac: bool = Field(
+        default=False, description="convolutions start by passing their input on (arXiv 2404.00498, section 3.3)"
+    )
+    start_whitening: bool = Field(
+        default=False, description="the first convolution starts by whitening its input (the same, section 3.2)"
+    )
 
 
 class DataConfig(Frozen):
@@ -34,63 +51,12 @@ class DataConfig(Frozen):
     normalise: NormaliseKind | Literal["model"] = Field(default="dataset", description="model: of a timm net")
     votes: bool = Field(default=True, description="add a second head on FER+ votes where the set has them")
     train_on_val: bool = Field(default=False, description="train on train + val; val is then no measure any more")
-
-
-class AugmentConfig(Frozen):
-    """Random changes to training pictures, drawn for each picture; zero switches one off."""
-
-    flip: Literal["off", "random", "alternate"] = "off"
-    rotation_degrees: float = Field(default=0, ge=0, le=180)
-    zoom_fraction: float = Field(default=0, ge=0, lt=1)
-    shift_fraction: float = Field(default=0, ge=0, lt=1, description="of the picture's side, in x and y")
-    random_crop: bool = Field(default=False, description="take data.crop px anywhere instead of at the centre")
-    brightness: Fraction = 0
-    contrast: Fraction = 0
-    erase_pixels: int = Field(default=0, ge=0, description="side of one erased square")
-    erase_probability: Fraction = 0
-    padding: Literal["reflection", "border", "zeros"] = "reflection"
-
-
-class LossConfig(Frozen):
-    """What is minimised."""
-
-    label_smoothing: float = Field(default=0, ge=0, lt=1)
-    votes_weight: float = Field(default=1, ge=0, description="weight of the FER+ head's loss")
-    vote_scheme: Literal["soft", "majority", "cross-entropy", "probability", "multi-target"] = Field(
-        default="soft", description="soft: all votes but single ones; the others as in arXiv 1608.01041"
+    sampler: Sampler = Field(
+        default="shuffle", description="how often an epoch shows each class; shuffle: every picture once"
     )
-
-
-class OptimiserConfig(Frozen):
-    """How weights move."""
-
-    name: Literal["sgd", "adam", "adamw"] = "sgd"
-    learning_rate: Positive = 0.1
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    nesterov: bool = True
-    betas: tuple[float, float] = (0.9, 0.999)
-    epsilon: Positive = 1e-8
-    weight_decay: float = Field(default=0, ge=0, description="on every weight matrix")
-    decay_norms_and_biases: bool = False
-    l2: dict[str, float] = Field(default_factory=dict, description="weight decay of parameters by part of name")
-    clip_norm: float | None = Field(default=None, gt=0)
-
-
-class ScheduleConfig(Frozen):
-    """How the learning rate moves. `floor` is the lowest rate in units of the highest."""
-
-    name: Literal["constant", "cosine", "one-cycle", "exponential", "step", "plateau"] = "one-cycle"
-    warmup_epochs: float = Field(default=0, ge=0)
-    floor: Fraction = 0
-    gamma: float = Field(default=0.9, gt=0, le=1, description="factor: per epoch, per step or per plateau")
-    step_epochs: float = Field(default=10, gt=0)
-    patience_epochs: int = Field(default=3, ge=1)
-
-
-class AverageConfig(Frozen):
-    """Exponential moving average of weights and norm statistics, used for validation and export; 0: none."""
-
-    ema_decay: float = Field(default=0, ge=0, lt=1)
+    effective_number_beta: float = Field(
+        default=0.999, ge=0, lt=1, description="of the sampler effective-number: 0 is shuffle, near 1 class-balanced"
+    )
 
 
 class StoppingConfig(Frozen):
@@ -122,11 +88,13 @@ class Recipe(Frozen):
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
     loss: LossConfig = LossConfig()
+    distill: DistillConfig = DistillConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     average: AverageConfig = AverageConfig()
     stopping: StoppingConfig = StoppingConfig()
     train: TrainConfig = TrainConfig()
+    phases: tuple[PhaseConfig, ...] = Field(default=(), description="parts of the training with keys of their own")
 
     @model_validator(mode="after")
     def _agree(self) -> Recipe:
@@ -134,8 +102,8 @@ class Recipe(Frozen):
             raise MienError("augment.random_crop needs data.crop", hint="set data.crop, such as 44")
         if (self.augment.erase_probability > 0) != (self.augment.erase_pixels > 0):
             raise MienError("augment.erase_pixels and augment.erase_probability go together", hint="set both or none")
-        if self.optimiser.name == "sgd" and self.optimiser.nesterov and self.optimiser.momentum == 0:
-            raise MienError("optimiser.nesterov needs a momentum", hint="optimiser.nesterov = false")
+        check(self)
+        phases(self)
         return self
 
 
@@ -175,13 +143,25 @@ def apply_settings(tree: dict[str, Any], settings: Sequence[str]) -> dict[str, A
         if not equals or not key.strip():
             raise MienError(f"--set {setting}: not of the form key.path=value", hint="--set train.epochs=5")
         *parents, last = key.strip().split(".")
-        branch = tree
+        branch: Any = tree
         for parent in parents:
-            branch = branch.setdefault(parent, {})
-            if not isinstance(branch, dict):
-                raise MienError(f"--set {setting}: {parent!r} is a value, not a table")
+            branch = _branch(branch, parent, setting)
+        if not isinstance(branch, dict):
+            raise MienError(f"--set {setting}: {parents[-1]!r} is a list of tables", hint="phases.1.size=32")
         branch[last] = _value(text.strip())
     return tree
+
+
+def _branch(tree: Any, key: str, setting: str) -> Any:
+    """The table under a key, made if it is not there; in a list of tables the key is their number: `phases.2.size`."""
+    if isinstance(tree, list):
+        if not (key.isdecimal() and 0 < int(key) <= len(tree)):
+            raise MienError(f"--set {setting}: {key!r} is none of {len(tree)} tables", hint="they count from 1")
+        return tree[int(key) - 1]
+    branch = tree.setdefault(key, {})
+    if not isinstance(branch, dict | list):
+        raise MienError(f"--set {setting}: {key!r} is a value, not a table")
+    return branch
 
 
 def _value(text: str) -> Any:
@@ -214,6 +194,10 @@ def _check_keys(tree: dict[str, Any], model: type[BaseModel], source: str, prefi
         kind = field.annotation
         if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, BaseModel):
             _check_keys(value, kind, source, f"{prefix}{key}.")
+        elif isinstance(value, list):
+            tables = [k for k in typing.get_args(kind) if isinstance(k, type) and issubclass(k, BaseModel)]
+            for number, table in enumerate(value if tables else [], 1):
+                _check_keys(table, tables[0], source, f"{prefix}{key}.{number}.")
 
 
 def _leaves(model: type[BaseModel]) -> list[str]:

@@ -49,6 +49,18 @@ class RunDir:
         return self.path / "weights" / "resume"
 
     @property
+    def snapshots(self) -> Path:
+        return self.path / "snapshots"
+
+    @property
+    def phases(self) -> Path:
+        return self.path / "phases"
+
+    @property
+    def teachers(self) -> Path:
+        return self.path / "teachers"
+
+    @property
     def evaluation(self) -> Path:
         return self.path / "eval"
 

@@ -56,7 +56,9 @@ class ModelSpec(Frozen):
     crop: int | None = Field(default=None, description="side of the centre square the net looks at; None: all")
     normalise: Normalise = Normalise()
     heads: tuple[Head, ...] = Field(min_length=1)
-    face_margin: float = Field(default=1.0, description="side of the crop in units of the detector's box")
+    face_margin: float = Field(default=1.15, gt=0, description="side of the crop in units of the detector's box")
+    face_shift: float = Field(default=0.0, description="how far the crop is below the box, in units of its side")
+    face_level: bool = Field(default=True, description="whether faces are turned until the eyes are level")
     abstain_below: float | None = Field(default=None, description="below this probability the answer is 'unsure'")
     provenance: dict[str, str] = Field(default_factory=dict)
 

@@ -21,6 +21,7 @@ from mien.core.files import atomic_folder, write_json
 from mien.core.labels import LabelSet, identify
 from mien.core.spec import Frozen
 from mien.core.votes import COLUMNS
+from mien.data.arrow import read_table, to_arrow, to_numpy
 
 SPLITS = ("train", "val", "test")
 VOTE_COLUMNS = tuple(f"votes_{name}" for name in COLUMNS)
@@ -48,7 +49,8 @@ class Dataset:
 
     Attributes:
         images: uint8, (N, H, W) for grey or (N, H, W, 3).
-        table: one row a picture, with the columns of `_REQUIRED` and, with FER+, `VOTE_COLUMNS`.
+        table: one row a picture, with the columns of `_REQUIRED`, with FER+ `VOTE_COLUMNS`, and `subject` where the
+            source names its people.
         info: what `dataset.json` says.
     """
 
@@ -81,13 +83,18 @@ class Dataset:
             return None
         return np.stack([self.column(name) for name in VOTE_COLUMNS], axis=1).astype(np.int64)
 
+    @cached_property
+    def subject(self) -> NDArray[np.str_] | None:
+        """Who is shown (N,), "" where that is not known; None when the source named nobody."""
+        return self.column("subject").astype(np.str_) if "subject" in self.table.column_names else None
+
     @property
     def has_votes(self) -> bool:
         return set(VOTE_COLUMNS) <= set(self.table.column_names)
 
     def column(self, name: str) -> NDArray[Any]:
         """A manifest column as a numpy array (N,)."""
-        return np.asarray(self.table.column(name).to_numpy(zero_copy_only=False))
+        return to_numpy(self.table.column(name))
 
     def rows(self, split: str) -> NDArray[np.int64]:
         """Positions (n,) of the pictures of a split. Raises MienError when the split is empty."""
@@ -111,24 +118,31 @@ def make_table(
     count = len(label)
     columns: dict[str, Any] = {
         "row": np.arange(count, dtype=np.int64),
-        "source": pa.array(list(source), pa.string()),
+        "source": source,
         "label": np.asarray(label, np.int32),
-        "split": pa.array(np.asarray(split).tolist(), pa.string()),
+        "split": np.asarray(split, np.str_),
         "group": np.full(count, -1, np.int64),
         "weight": np.ones(count, np.float32),
-        "flags": pa.array([""] * count, pa.string()),
-        "sha256": pa.array(
-            [hashlib.sha256(np.ascontiguousarray(x).data).hexdigest() for x in np.asarray(images)], pa.string()
-        ),
+        "flags": [""] * count,
+        "sha256": digests(images),
     }
     if votes is not None:
         columns |= {name: np.asarray(votes[:, i], np.uint8) for i, name in enumerate(VOTE_COLUMNS)}
-    return pa.table(columns | dict(extra or {}))
+    return pa.table({name: to_arrow(values) for name, values in (columns | dict(extra or {})).items()})
+
+
+def digests(images: NDArray[np.uint8]) -> list[str]:
+    """The sha256 of each picture's pixels."""
+    if not len(images):
+        return []
+    pixels = np.ascontiguousarray(images).data.cast("B")
+    size = len(pixels) // len(images)
+    return [hashlib.sha256(pixels[i : i + size]).hexdigest() for i in range(0, len(pixels), size)]
 
 
 def describe(name: str, labels: LabelSet, images: NDArray[np.uint8], table: pa.Table, **provenance: Any) -> DatasetInfo:
     """The `DatasetInfo` of pixels and manifest, counts and fingerprint included."""
-    label = table.column("label").to_numpy().astype(np.int64)
+    label = to_numpy(table.column("label")).astype(np.int64)
     split = np.asarray(table.column("split").to_pylist(), dtype=np.str_)
     digest = hashlib.sha256(json.dumps(labels.names).encode())
     digest.update("".join(table.column("sha256").to_pylist()).encode())
@@ -178,8 +192,8 @@ def load(path: Path) -> Dataset:
     try:
         info = DatasetInfo.model_validate_json((path / "dataset.json").read_text(encoding="utf-8"))
         images = np.load(path / "images.npy", mmap_mode="r", allow_pickle=False)
-        table = pq.read_table(path / "manifest.parquet")
-    except (OSError, ValueError, ValidationError, pa.ArrowInvalid) as error:
+        table = read_table(path / "manifest.parquet")
+    except (OSError, EOFError, ValueError, ValidationError, pa.ArrowInvalid) as error:
         raise MienError(f"{path}: damaged packed data set ({error})", hint="import it again") from None
     missing = [name for name in _REQUIRED if name not in table.column_names]
     if missing or not len(images) == table.num_rows == info.count or images.dtype != np.uint8:

@@ -7,7 +7,7 @@ from pathlib import Path
 from mien.core.errors import MienError
 from mien.core.files import atomic_folder
 from mien.data.dataset import Dataset
-from mien.data.formats import by_name
+from mien.data.formats import writer
 from mien.data.formats.base import Progress
 
 # Tells an export from a folder that somebody else filled, which --force must not delete.
@@ -21,14 +21,14 @@ def export_data(
     """Write `dataset` into the folder `out`, which appears complete or not at all.
 
     Raises:
-        MienError: no format of that name; it cannot hold this set; or `out` exists, unless `force` is given and it
-            is an earlier export.
+        MienError: no such format, or it is only read; it cannot hold this set; or `out` exists, unless `force` is given
+            and it is an earlier export.
     """
-    writer = by_name(form)
+    written = writer(form)
     check_target(out, force=force)
     with atomic_folder(out) as folder:
-        writer.write(dataset, folder, progress=progress)
-        (folder / MARK).write_text(f"{writer.name}\n", encoding="utf-8")
+        written.write(dataset, folder, progress=progress)
+        (folder / MARK).write_text(f"{written.name}\n", encoding="utf-8")
 
 
 def check_target(out: Path, *, force: bool) -> None:

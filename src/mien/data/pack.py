@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mien.core.errors import MienError
 from mien.core.files import atomic_folder
 from mien.core.labels import LabelSet, known
+from mien.data.corrected import correct_folder
 from mien.data.dataset import SPLITS, Dataset, DatasetInfo, describe, load, make_table, write_parts
 from mien.data.formats import by_name, recognise
 from mien.data.formats.base import Block, Entry, Names, Notes, Pixels, Progress, Reading, Shape
@@ -43,6 +44,7 @@ class ImportOptions:
         test_as_val: use the source's test split for validation.
         seed: of the split.
         strict: stop at the first row or file that cannot be taken.
+        corrections: file of labels to change and pictures to leave out, see `data.corrections`.
     """
 
     format: str | None = None
@@ -55,6 +57,7 @@ class ImportOptions:
     test_as_val: bool = False
     seed: int = 0
     strict: bool = False
+    corrections: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -73,19 +76,22 @@ def import_data(
     options: ImportOptions | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    surveying: Progress | None = None,
 ) -> Imported:
     """Read `source` in whatever format it has and write the packed data set `out`.
 
-    `out` appears complete or not at all. `progress` is called with the pictures done and their number, if known.
+    `out` appears complete or not at all. `progress` is called with the pictures done and their number, if known;
+    before that, `surveying` with the headers that were read to learn sizes and colour, where pictures are files.
 
     Raises:
         MienError: the source is of no known format, holds no usable picture, or contradicts its votes; `out` exists
-            and `force` is not given; or, with `options.strict`, something in the source cannot be taken.
+            and `force` is not given; the corrections are for another set; or, with `options.strict`, something in the
+            source cannot be taken.
     """
     options = options or ImportOptions()
     check_target(out, force=force)
     reading = _open(source, options)
-    shape = choose_shape(reading.survey(), reading.notes, size=options.size, colour=options.colour)
+    shape = choose_shape(reading.survey(surveying), reading.notes, size=options.size, colour=options.colour)
     kept = _Kept(_naming(reading, options), Rejects(strict=options.strict))
     with atomic_folder(out) as folder:
         kept.write_pixels(folder / "images.npy", reading, shape, progress)
@@ -148,6 +154,8 @@ class _Kept:
     entries: list[Entry] = field(default_factory=list)
     classes: list[str | None] = field(default_factory=list)
     grey: bool = True
+    # What came out for a split and label: asked for every row, of a handful.
+    _usable: dict[tuple[str | None, str | None], tuple[bool, str | None]] = field(default_factory=dict)
 
     def write_pixels(self, path: Path, reading: Reading, shape: Shape, progress: Progress | None) -> None:
         """One pass over the source: pixels of `shape` to `path`, faults to the rejects."""
@@ -160,7 +168,8 @@ class _Kept:
 
     def _take(self, block: Block) -> Pixels:
         """Remember the usable entries of a block and return their pixels."""
-        resolved = [self._class_of(entry) for entry in block.entries]
+        usable = self._usable
+        resolved = [usable.get((entry.split, entry.label)) or self._class_of(entry) for entry in block.entries]
         good = [i for i, (usable, _) in enumerate(resolved) if usable]
         self.entries += [block.entries[i] for i in good]
         self.classes += [resolved[i][1] for i in good]
@@ -182,6 +191,8 @@ class _Kept:
         elif not self.naming.counterpart(name):
             self.rejects.leave_out(*where, f"class {name!r} has no counterpart in the chosen label set")
             return False, None
+        if name is not None:
+            self._usable[entry.split, entry.label] = (True, name)
         return name is not None, name
 
 
@@ -194,7 +205,8 @@ def _write_rest(folder: Path, source: Path, kept: _Kept, reading: Reading, optio
     """Splits, manifest, description and rejects beside the pixels."""
     labels, ids = kept.naming.label_set(), kept.naming.ids(kept.classes)
     given = [_renamed(entry.split, options) for entry in kept.entries]
-    splits, what = complete(given, ids, val_fraction=options.val_fraction, seed=options.seed)
+    people = [entry.subject for entry in kept.entries]
+    splits, what = complete(given, ids, val_fraction=options.val_fraction, seed=options.seed, people=people)
     if what:
         reading.notes.add(what)
     for names in kept.naming.merged():
@@ -204,8 +216,18 @@ def _write_rest(folder: Path, source: Path, kept: _Kept, reading: Reading, optio
     if votes is not None and (share := agreement(ids, labels, votes)) is not None:
         reading.notes.add(sentence(share))
     table = make_table(
-        label=ids, split=splits, source=[entry.source for entry in kept.entries], images=images, votes=votes
+        label=ids,
+        split=splits,
+        source=[entry.source for entry in kept.entries],
+        images=images,
+        votes=votes,
+        extra={"subject": [name or "" for name in people]} if any(people) else None,
     )
+    if options.corrections is not None:
+        # After the split was drawn, which must not depend on what is corrected.
+        table, note = correct_folder(folder, table, labels, options.corrections)
+        images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        reading.notes.add(note)
     write_parts(folder, table, _describe(source, labels, images, table, reading, options))
     if len(kept.rejects):
         kept.rejects.write(folder / REJECTS_FILE)

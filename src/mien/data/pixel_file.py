@@ -56,3 +56,10 @@ def drop_colour(path: Path) -> None:
         for first in range(0, len(colour), _ROWS_AT_ONCE):
             file.append(colour[first : first + _ROWS_AT_ONCE, ..., 0])
     grey.replace(path)
+
+
+def copy_rows(images: Pixels, kept: NDArray[np.bool_], path: Path) -> None:
+    """Write those pictures of (N, …) for which `kept` (N,) holds to an .npy file, a thousand at a time."""
+    with PixelFile(path, images.shape[1:]) as file:
+        for first in range(0, len(images), _ROWS_AT_ONCE):
+            file.append(images[first : first + _ROWS_AT_ONCE][kept[first : first + _ROWS_AT_ONCE]])

@@ -14,6 +14,7 @@ import pyarrow.csv as pa_csv
 from mien.core.errors import MienError
 from mien.core.files import atomic_path
 from mien.core.votes import COLUMNS
+from mien.data.arrow import to_numpy
 from mien.data.split import USAGE, split_of
 
 FILE_NAME = "fer2013new.csv"
@@ -85,7 +86,7 @@ def _read_fast(path: Path) -> VoteTable | None:
     splits = [split_of(usage) for usage in table.column("usage").to_pylist()]
     if None in splits:
         return None
-    votes = np.stack([table.column(name).to_numpy() for name in COLUMNS], axis=1)
+    votes = np.stack([to_numpy(table.column(name)) for name in COLUMNS], axis=1)
     known = [split for split in splits if split is not None]
     names = [name.strip() for name in table.column("name").to_pylist()]
     return VoteTable(path, known, names, [tuple(row) for row in votes.tolist()])

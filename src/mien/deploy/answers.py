@@ -4,29 +4,45 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from mien.core.errors import MienError
 from mien.core.files import atomic_path
-from mien.deploy.runtime import Prediction
+from mien.deploy.photos import Photo
+
+Sink = Callable[[Photo], None]
+_COLUMNS = ("source", "face", "label", "probability", "unsure", "left", "top", "right", "bottom", "score")
 
 
-def write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
-    """`source,label,probability,unsure` and a column `p_LABEL` for each class, one row a picture."""
-    names = list(predictions[0].probabilities) if predictions else []
-    header = ["source", "label", "probability", "unsure", *(f"p_{name}" for name in names)]
-    rows = (
-        [p.source, p.label, f"{p.probability:.6f}", int(p.unsure), *(f"{v:.6f}" for v in p.probabilities.values())]
-        for p in predictions
-    )
-    _write(path, header, rows)
+@contextmanager
+def csv_answers(path: Path, names: Sequence[str]) -> Iterator[Sink]:
+    """Takes photos and writes a row for each face, at once; the file is there when all are written.
+
+    Columns: source, face (numbered from 1 in each picture, from left to right), label, probability, unsure, the box
+    in pixels, the detector's score, and `p_NAME` for each class. A picture without a face has a row that names it
+    and is empty otherwise.
+    """
+    with _writer(path, [*_COLUMNS, *(f"p_{name}" for name in names)]) as write:
+        yield lambda photo: write(_rows(photo))
 
 
-def write_submission(path: Path, predictions: Sequence[Prediction]) -> None:
-    """`id,label` as contests want it: the id of `submission_id`, the label as its id in the label set."""
-    rows = ([submission_id(p.source), list(p.probabilities).index(p.label)] for p in predictions)
-    _write(path, ["id", "label"], rows)
+@contextmanager
+def submission_answers(path: Path, names: Sequence[str]) -> Iterator[Sink]:
+    """Takes photos of one face each and writes `id,label` as contests want it: label ids, and `submission_id`."""
+    with _writer(path, ["id", "label"]) as write:
+        yield lambda photo: write([submission_id(photo.source), names.index(face.label)] for face in photo.faces)
+
+
+def _rows(photo: Photo) -> Iterator[Sequence[object]]:
+    for number, face in enumerate(photo.faces, 1):
+        box = [f"{value:.1f}" for value in face.box]
+        values = [f"{value:.6f}" for value in face.probabilities.values()]
+        answer = [face.label, f"{face.probability:.6f}", int(face.unsure)]
+        yield [photo.source, number, *answer, *box, f"{face.score:.4f}", *values]
+    if not photo.faces:
+        yield [photo.source]
 
 
 def submission_id(source: str) -> str:
@@ -51,8 +67,10 @@ def check_distinct(sources: Iterable[str]) -> None:
         )
 
 
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+@contextmanager
+def _writer(path: Path, header: Sequence[str]) -> Iterator[Callable[[Iterable[Sequence[object]]], None]]:
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
-        writer.writerows(rows)
+        # Rows that are short get the commas of their empty columns.
+        yield lambda rows: writer.writerows([*row, *[""] * (len(header) - len(row))] for row in rows)

@@ -68,6 +68,7 @@ def _model_facts(spec: ModelSpec, weights: str) -> dict[str, str]:
         "weights": weights,
         "input": f"uint8, {spec.height}×{spec.width} px, {colour}{seen}",
         "normalisation": spec.normalise.kind,
+        "face in photos": f"a square of {spec.face_margin:g} times CenterFace's box",
     }
     for head in spec.heads:
         facts[f"head `{head.name}`"] = f"{', '.join(head.labels)} (temperature {head.temperature:g})"

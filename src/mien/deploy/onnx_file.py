@@ -2,14 +2,15 @@
 
 ONNX Runtime follows "external data": tensors that name another file to read their values from. Its versions
 differ in which paths they refuse, so a file from a stranger is looked through here first, without the onnx
-package. The wire format is https://protobuf.dev/programming-guides/encoding, the field numbers are those of
-https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (a test compares them with the onnx package).
+package. The field numbers are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto (a test compares
+them with the onnx package).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
+
+from mien.core.wire import fields
 
 # message: {field: message inside}, for every way that leads from a model to a tensor.
 TENSOR_PATHS: dict[str, dict[int, str]] = {
@@ -30,8 +31,6 @@ TENSOR_PATHS: dict[str, dict[int, str]] = {
 }
 METADATA = 14  # of ModelProto; entries with key = 1, value = 2
 EXTERNAL_DATA, DATA_LOCATION = 13, 14  # of TensorProto
-
-_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 
 
 class OnnxFile(NamedTuple):
@@ -54,7 +53,7 @@ def scan(data: bytes) -> OnnxFile:
     while waiting:
         message, content = waiting.pop()
         inner = TENSOR_PATHS.get(message, {})
-        for field, value in _fields(content):
+        for field, value, _ in fields(content):
             if message == "TensorProto":
                 external |= field == EXTERNAL_DATA or (field == DATA_LOCATION and value != 0)
             elif isinstance(value, memoryview) and field in inner:
@@ -66,36 +65,5 @@ def scan(data: bytes) -> OnnxFile:
 
 
 def _entry(content: memoryview) -> tuple[str, str]:
-    parts = {field: bytes(value) for field, value in _fields(content) if isinstance(value, memoryview)}
+    parts = {field: bytes(value) for field, value, _ in fields(content) if isinstance(value, memoryview)}
     return parts.get(1, b"").decode(), parts.get(2, b"").decode()
-
-
-def _fields(content: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and value of each field; fixed-size numbers, which nothing here needs, count as 0."""
-    position = 0
-    while position < len(content):
-        key, position = _varint(content, position)
-        kind, value = key & 7, 0
-        if kind == _LENGTH:
-            length, position = _varint(content, position)
-            yield key >> 3, content[position : position + length]
-            position += length
-        elif kind == _VARINT:
-            value, position = _varint(content, position)
-            yield key >> 3, value
-        elif kind in (_EIGHT_BYTES, _FOUR_BYTES):
-            position += 8 if kind == _EIGHT_BYTES else 4
-        else:
-            raise ValueError(f"no protobuf message: wire type {kind}")
-        if key >> 32 or position > len(content):
-            raise ValueError("no protobuf message: a field is cut off or has no valid number")
-
-
-def _varint(content: memoryview, position: int) -> tuple[int, int]:
-    """A number of at most ten bytes, seven bits each, and the position after it."""
-    value = 0
-    for i, byte in enumerate(content[position : position + 10]):
-        value |= (byte & 0x7F) << (7 * i)
-        if byte < 0x80:
-            return value, position + i + 1
-    raise ValueError("no protobuf message: a number is cut off")

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien.core.errors import MienError
-from mien.core.picture import Pixels, conform, decode, from_pil
+from mien.core.picture import SUFFIXES, Pixels, conform, decode, from_pil
 from mien.core.spec import ModelSpec
 
 Picture = str | os.PathLike[str] | bytes | Image.Image | Pixels
 Named = tuple[str, Picture]
 Pictures = Picture | Iterable[Picture | Named]
-EXTENSIONS = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
 def each(pictures: Pictures) -> Iterator[Named]:
@@ -53,10 +52,15 @@ def to_input(picture: Picture, spec: ModelSpec) -> Pixels:
     Raises:
         MienError: it cannot be read, or is nothing that shows a picture.
     """
-    return conform(_opened(picture), spec.height, spec.width, channels=spec.channels)
+    return conform(opened(picture), spec.height, spec.width, channels=spec.channels)
 
 
-def _opened(picture: Picture) -> Image.Image:
+def opened(picture: Picture) -> Image.Image:
+    """Any kind of picture as a PIL one, upright and in mode L or RGB.
+
+    Raises:
+        MienError: it cannot be read, or is nothing that shows a picture.
+    """
     if isinstance(picture, bytes):
         return decode(picture)
     if isinstance(picture, str | os.PathLike):
@@ -90,7 +94,7 @@ def picture_files(paths: Iterable[Path]) -> Iterator[Path]:
             raise MienError(f"{path}: no such file or folder")
         files = sorted(_pictures_below(path)) if path.is_dir() else [path]
         if not files:
-            raise MienError(f"{path}: no pictures in this folder", hint=f"looked for {' '.join(sorted(EXTENSIONS))}")
+            raise MienError(f"{path}: no pictures in this folder", hint=f"looked for {' '.join(sorted(SUFFIXES))}")
         yield from files
 
 
@@ -99,4 +103,4 @@ def _pictures_below(folder: Path) -> Iterator[Path]:
         # Hidden names are thumbnails and the "._" shadows of another system, not pictures anyone meant.
         folders[:] = [name for name in folders if not name.startswith(".")]
         kept = (Path(parent, name) for name in files if not name.startswith("."))
-        yield from (path for path in kept if path.suffix.lower() in EXTENSIONS)
+        yield from (path for path in kept if path.suffix.lower() in SUFFIXES)

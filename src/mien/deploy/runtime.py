@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 import onnxruntime as ort
@@ -18,7 +18,11 @@ from mien.core.picture import Pixels
 from mien.core.spec import Head, ModelSpec
 from mien.deploy.locate import model_file
 from mien.deploy.onnx_file import scan
-from mien.deploy.pictures import Pictures, each, to_input
+from mien.deploy.pictures import Picture, Pictures, each, to_input
+
+if TYPE_CHECKING:
+    from mien.deploy.photos import Face, Find
+    from mien.faces.detector import Detector
 
 INPUT = "pixels"
 OUTPUT_PREFIX = "probabilities_"
@@ -87,7 +91,8 @@ class Predictor:
     ) -> list[Prediction]:
         """Answer one picture or many: paths, bytes, PIL pictures, uint8 arrays (H, W), (H, W, 3) or a batch of them.
 
-        Each picture is a face: of another size than the model's, its centre square is taken and resized.
+        Each picture is a face: of another size than the model's, its centre square is taken and resized. Of a photo
+        `faces` answers every face.
 
         Args:
             pictures: what to look at, or pairs of a name and a picture.
@@ -122,6 +127,43 @@ class Predictor:
             raise MienError(f"batch_size is at least 1, got {batch_size}")
         answer = _choose(self.spec, labels, head)
         return self._answers(self._readable(pictures, on_error), answer, batch_size)
+
+    def faces(
+        self,
+        picture: Picture,
+        *,
+        detector: Detector | None = None,
+        find: Find = "auto",
+        labels: str | LabelSet | None = None,
+        head: str | None = None,
+    ) -> tuple[Face, ...]:
+        """Every face of a photo with its box and its answer, from left to right.
+
+        For many photos, and to know which of them were taken for cut-out faces: `mien.PhotoReader`.
+
+        Args:
+            picture: a path, bytes, a PIL picture or a uint8 array (H, W), (H, W, 3).
+            detector: finds the faces; None: CenterFace, of the extra `faces`.
+            find: `detect` looks for faces, `crop` takes the picture for one face, `auto` tells the two apart.
+            labels: as in `predict`.
+            head: as in `predict`.
+
+        Raises:
+            MienError: the picture cannot be read, unknown labels or head, or a photo when no detector was given and the
+                extra is not installed.
+        """
+        # Here, because photos are read with a predictor, and detection is loaded only by those who want it.
+        from mien.deploy.photos import PhotoReader
+
+        return PhotoReader(self, detector=detector, find=find, labels=labels, head=head).read(picture)
+
+    def label_names(self, *, labels: str | LabelSet | None = None, head: str | None = None) -> tuple[str, ...]:
+        """The classes that `predict` would answer in, in their order.
+
+        Raises:
+            MienError: unknown labels or head.
+        """
+        return _choose(self.spec, labels, head).labels.names
 
     def probabilities(self, pixels: Pixels, *, batch_size: int = BATCH_SIZE) -> dict[str, Probabilities]:
         """Calibrated probabilities by head name, float32 (N, K), for pictures that have the model's size already.
@@ -158,7 +200,7 @@ class Predictor:
         while batch := list(islice(pictures, batch_size)):
             own = self._run(np.stack([pixels for _, pixels in batch]))[answer.head.name]
             for (name, _), row in zip(batch, self._mapped(own, answer), strict=True):
-                yield _prediction(name, row, answer.labels, self.spec.abstain_below)
+                yield make_prediction(name, row, answer.labels.names, self.spec.abstain_below)
 
     def _mapped(self, probabilities: Probabilities, answer: _Answer) -> Probabilities:
         if not np.isfinite(probabilities).all():  # mapping would hide it: a row without mass becomes uniform
@@ -168,14 +210,15 @@ class Predictor:
         return map_probabilities(probabilities, answer.head.label_set, answer.labels)
 
 
-def _prediction(source: str, row: Probabilities, labels: LabelSet, abstain_below: float | None) -> Prediction:
+def make_prediction(source: str, row: Probabilities, names: tuple[str, ...], abstain_below: float | None) -> Prediction:
+    """What probabilities (K,) of the classes `names` say; `unsure` when the best is below `abstain_below`."""
     best = int(row.argmax())
     probability = float(row[best])
     return Prediction(
         source=source,
-        label=labels.names[best],
+        label=names[best],
         probability=probability,
-        probabilities=dict(zip(labels.names, row.tolist(), strict=True)),
+        probabilities=dict(zip(names, row.tolist(), strict=True)),
         unsure=abstain_below is not None and probability < abstain_below,
     )
 

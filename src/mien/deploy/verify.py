@@ -18,6 +18,8 @@ from mien.evaluate.predict import predict_probabilities
 # Two fp32 computations of these nets part by about 1e-6; a wrong mean, crop or colour parts them by 1e-2 and more.
 TOLERANCE = 1e-4
 LIMIT = 1000
+# How faces are cut out of photos: no part of the net, and export may have measured it.
+_FRAMING = ("face_margin", "face_shift", "face_level")
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def _spread(rows: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
 
 def _check_same(weights: ModelSpec, model: ModelSpec, what: str) -> None:
     """Raise MienError naming the fields in which the two specs differ."""
-    differing = [key for key in ModelSpec.model_fields if getattr(weights, key) != getattr(model, key)]
+    keys = [key for key in ModelSpec.model_fields if key not in _FRAMING]
+    differing = [key for key in keys if getattr(weights, key) != getattr(model, key)]
     if differing:
         raise MienError(f"{what}: their specs differ in {', '.join(differing)}", hint="export the run again")

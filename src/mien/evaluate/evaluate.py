@@ -14,6 +14,7 @@ from mien.core.spec import ModelSpec
 from mien.data.dataset import Dataset
 from mien.evaluate import tta as augmentation
 from mien.evaluate.answerer import Answerer, Answers
+from mien.evaluate.leaks import LeakFree, leak_free, leaked
 from mien.evaluate.metrics import Metrics, measure
 from mien.evaluate.predict import predict_probabilities
 from mien.evaluate.truth import Truth, best_head, over, shared_labels, truths
@@ -30,17 +31,20 @@ class Score:
         mapped: whether its labels differ from the ones scored, so that probabilities were mapped by name.
         metrics: the figures; their labels are those of the truth that the head can answer.
         left_out: number of pictures that were not scored, by reason.
+        leak_free: the figures without pictures that have a copy in train; None where no such are known.
     """
 
     head: str
     mapped: bool
     metrics: Metrics
     left_out: dict[str, int]
+    leak_free: LeakFree | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain dictionaries, lists and numbers."""
         facts = {"head": self.head, "mapped": self.mapped, "left_out": self.left_out}
-        return facts | self.metrics.to_json()
+        free = self.leak_free
+        return facts | self.metrics.to_json() | {"leak_free": None if free is None else free.to_json()}
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,7 @@ def evaluate(
         answerer, dataset.images, rows=rows, batch_size=batch_size, variants=variants, progress=progress
     )
     labels, answer = _answer(spec, dataset.labels, answers)
+    copies, note = leaked(dataset, rows, split)
     return Evaluation(
         model=answerer.name,
         dataset=dataset.info.name,
@@ -129,8 +134,8 @@ def evaluate(
         answers=answers,
         answer_labels=labels,
         answer=answer,
-        scores={kind: _score(truth, answers) for kind, truth in scored.items()},
-        notes=tuple(notes),
+        scores={kind: _score(truth, answers, copies) for kind, truth in scored.items()},
+        notes=(*notes, *note),
         provenance=spec.provenance,
     )
 
@@ -143,7 +148,7 @@ def _answer(spec: ModelSpec, labels: LabelSet, answers: Answers) -> tuple[LabelS
     return shared, over(shared, head, answers[head.name])
 
 
-def _score(truth: Truth, answers: Answers) -> Score:
+def _score(truth: Truth, answers: Answers, copies: NDArray[np.bool_]) -> Score:
     head, kept = truth.head, truth.ids >= 0
     probabilities = over(truth.labels, head, answers[head.name])[kept]
     return Score(
@@ -151,4 +156,5 @@ def _score(truth: Truth, answers: Answers) -> Score:
         mapped=truth.labels.names != head.labels,
         metrics=measure(truth.ids[kept], probabilities, truth.labels.names),
         left_out=truth.left_out,
+        leak_free=leak_free(truth.ids[kept], probabilities, truth.labels.names, copies[kept]),
     )

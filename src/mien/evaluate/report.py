@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 from numpy.typing import NDArray
 
-from mien import __version__
 from mien.core.errors import MienError
 from mien.core.files import write_text
 from mien.evaluate import report_words as words
+from mien.evaluate.leaks import LeakFree
 from mien.evaluate.metrics import Metrics, measure
-from mien.evaluate.report_figures import accuracy_curve, loss_curve, picture_uri
+from mien.evaluate.report_figures import accuracy_curve, loss_curve
+from mien.page.drawing import picture_uri
+from mien.page.render import render
 
 SHOWN_PICTURES = 14
 _MOST_COLUMNS = 16
@@ -72,6 +72,7 @@ class ReportContext:
         facts: name and value of what was used: data, net, time, file.
         commands: a command and what it does, to go on from here.
         notes: further sentences under the headline.
+        leak_free: the score without pictures that have a copy in training, where such are known.
     """
 
     title: str
@@ -84,6 +85,7 @@ class ReportContext:
     facts: tuple[tuple[str, str], ...] = ()
     commands: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    leak_free: LeakFree | None = None
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,7 @@ def write_report(path: Path, context: ReportContext) -> Metrics:
     if len(context.images) != len(context.ids):
         raise MienError(f"a report of {len(context.ids)} answers needs as many pictures, got {len(context.images)}")
     metrics = measure(context.ids, context.probabilities, context.labels)
-    template = resources.files("mien.evaluate").joinpath("page.html.j2").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page.filters["percent"] = words.percent
-    write_text(path, page.from_string(template).render(_parts(context, metrics)))
+    write_text(path, render("mien.evaluate", "page.html.j2", _parts(context, metrics)))
     return metrics
 
 
@@ -121,6 +120,7 @@ def _parts(context: ReportContext, metrics: Metrics) -> dict[str, Any]:
         "m": metrics,
         "headline": words.headline(metrics, context.measured_on),
         "spread": words.spread(metrics),
+        "leak_free": words.leak_free(context.leak_free) if context.leak_free else "",
         "best_and_worst": words.best_and_worst(metrics),
         "mix_ups": words.mix_ups(metrics),
         "matrix": _matrix(metrics) if len(metrics.labels) <= _MOST_COLUMNS else None,
@@ -129,7 +129,6 @@ def _parts(context: ReportContext, metrics: Metrics) -> dict[str, Any]:
         "loss_svg": loss_curve(curves) if curves else "",
         "right": right,
         "wrong": wrong,
-        "version": __version__,
     }
 
 

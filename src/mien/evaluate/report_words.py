@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mien.evaluate.leaks import LeakFree
 from mien.evaluate.metrics import ClassMetrics, Metrics
+from mien.page.words import percent
 
 # How much better a net may be on pictures it was trained on, in points, before a reader should worry.
 _SMALL_GAP, _WIDE_GAP = 3.0, 8.0
-
-
-def percent(share: float | None, digits: int = 0) -> str:
-    """0.914 as 91 % with a space that does not break; – where there is no figure."""
-    return "–" if share is None else f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def headline(metrics: Metrics, measured_on: str) -> str:
@@ -57,6 +54,16 @@ def mix_ups(metrics: Metrics, *, most: int = 5) -> list[tuple[str, str, int, flo
         if i != j and count
     ]
     return sorted(found, key=lambda one: -one[3])[:most]
+
+
+def leak_free(free: LeakFree) -> str:
+    """The figure without pictures that have a copy in training, and how those were answered."""
+    interval = free.metrics.accuracy_interval
+    have = "picture has" if free.copies == 1 else "pictures have"
+    return (
+        f"{free.copies:,} {have} a copy in training ({percent(free.copies_accuracy, 1)} of them right). Without them "
+        f"the figure is {percent(free.metrics.accuracy, 1)} ({100 * interval.low:.1f} to {percent(interval.high, 1)})."
+    )
 
 
 def training(val_accuracy: Sequence[float], train_accuracy: Sequence[float], best_epoch: int) -> str:

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from mien.core import votes as ferplus
 from mien.core.errors import MienError
-from mien.core.recipe import LossConfig
+from mien.core.recipe_keys import LossConfig
 from mien.data.dataset import Dataset
+from mien.data.sampling import Sampling
 
 # Streams of random numbers, so that none disturbs another: default_rng([seed, stream, epoch or step]).
-SHUFFLE, AUGMENT, TARGETS, PROBE, TORCH = range(5)
+SHUFFLE, AUGMENT, TARGETS, PROBE, TORCH, NORMS = range(6)
 
 
 def generator(seed: int, stream: int, *position: int) -> np.random.Generator:
@@ -46,12 +47,22 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Batch:
-    """One process's part of a global batch: positions in the training set and their place in the batch."""
+    """One process's part of a global batch.
+
+    Attributes:
+        epoch, step: from 0; `step` within the epoch.
+        indices: positions in the training set of the whole global batch.
+        part: this process's place in it.
+        position: steps since the training began: what is random in a step depends on it and on the seed alone.
+        time: in epochs.
+    """
 
     epoch: int
     step: int
     indices: NDArray[np.int64]
     part: slice
+    position: int
+    time: float
 
 
 def vote_targets(votes: NDArray[np.int64], scheme: str) -> NDArray[np.float32]:
@@ -88,13 +99,19 @@ def load_pictures(
 
 @dataclass(frozen=True)
 class Batches:
-    """Global batches of a training set; the last, smaller one of an epoch is left out."""
+    """Global batches of a training set of `count` pictures; the last, smaller one of an epoch is left out.
+
+    An epoch shows every picture once, unless `sampling` says otherwise. `offset` is added to the position of every
+    batch, for a phase that comes after epochs of another length.
+    """
 
     count: int
     batch_size: int
     seed: int
     rank: int = 0
     world: int = 1
+    sampling: Sampling | None = None
+    offset: int = 0
 
     def __post_init__(self) -> None:
         if self.batch_size % self.world:
@@ -102,22 +119,29 @@ class Batches:
                 f"train.batch_size = {self.batch_size} cannot be shared by {self.world} processes",
                 hint=f"take a multiple of {self.world}",
             )
-        if self.count < self.batch_size:
+        if self.length < self.batch_size:
             raise MienError(
-                f"the training set has {self.count} pictures, fewer than one batch of {self.batch_size}",
-                hint=f"--set train.batch_size={max(2, self.count // 4)}",
+                f"the training set has {self.length} pictures, fewer than one batch of {self.batch_size}",
+                hint=f"--set train.batch_size={max(2, self.length // 4)}",
             )
+
+    @property
+    def length(self) -> int:
+        """Pictures in one epoch."""
+        return self.count if self.sampling is None else self.sampling.length
 
     @property
     def per_epoch(self) -> int:
         """Steps in one epoch."""
-        return self.count // self.batch_size
+        return self.length // self.batch_size
 
     def epoch(self, epoch: int, *, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from step `first` on, in an order of the seed and epoch alone."""
-        order = generator(self.seed, SHUFFLE, epoch).permutation(self.count)
+        rng = generator(self.seed, SHUFFLE, epoch)
+        order = rng.permutation(self.count) if self.sampling is None else self.sampling.order(rng)
         share = self.batch_size // self.world
         part = slice(self.rank * share, (self.rank + 1) * share)
         for step in range(first, self.per_epoch):
             indices = order[step * self.batch_size : (step + 1) * self.batch_size]
-            yield Batch(epoch, step, indices.astype(np.int64), part)
+            position = self.offset + epoch * self.per_epoch + step
+            yield Batch(epoch, step, indices.astype(np.int64), part, position, epoch + step / self.per_epoch)

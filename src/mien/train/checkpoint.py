@@ -14,7 +14,6 @@ from torch import Tensor
 
 from mien.core.errors import MienError
 from mien.core.files import atomic_path
-from mien.train.optim import load_state_tensors, state_tensors
 from mien.train.step import Learner
 
 NAME = "state.safetensors"
@@ -27,7 +26,8 @@ class Progress:
     Attributes:
         epoch: epochs that are finished.
         step: steps done in the epoch that is under way.
-        per_epoch: steps in an epoch.
+        per_epoch: steps in an epoch of the present phase.
+        position: steps done since the training began.
         loss_sum: summed losses of those steps; norm_sum: of their gradient norms.
         learning_rate: of the last step.
         best: the best validation figure so far, and the epoch (from 1) it belongs to.
@@ -39,6 +39,7 @@ class Progress:
     epoch: int = 0
     step: int = 0
     per_epoch: int = 0
+    position: int = 0
     learning_rate: float = 0.0
     loss_sum: float = 0.0
     norm_sum: float = 0.0
@@ -62,11 +63,11 @@ def save(folder: Path, learner: Learner, progress: Progress) -> None:
             f"a weight became infinite or not a number before epoch {progress.epoch + 1}, step {progress.step + 1}",
             hint="the last good state is kept: mien resume RUN --set optimiser.learning_rate=… (lower)",
         )
-    tensors |= {f"optimiser.{name}": t for name, t in state_tensors(learner.optimiser).items()}
+    tensors |= {f"optimiser.{name}": t for name, t in learner.optimiser.state_tensors().items()}
     scalars: dict[str, Any] = {"progress": asdict(progress), "plateau": _plateau(learner)}
-    if learner.ema:
-        tensors |= {f"ema.{name}": t for name, t in learner.ema.state.items()}
-        scalars["ema_steps"] = learner.ema.steps
+    if learner.average:
+        tensors |= {f"ema.{name}": t for name, t in learner.average.state.items()}
+        scalars["ema_steps"] = learner.average.count
     plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     with atomic_path(folder / NAME) as temporary:
         save_file(plain, temporary, metadata={"state": json.dumps(scalars)})
@@ -96,17 +97,20 @@ def load(folder: Path, learner: Learner) -> Progress:
         raise MienError(f"{path}: damaged state ({error})") from None
     try:
         learner.model.load_state_dict(_part(tensors, "model."))
-        load_state_tensors(learner.optimiser, _part(tensors, "optimiser."))
+        learner.optimiser.load_state_tensors(_part(tensors, "optimiser."))
     except (RuntimeError, ValueError) as error:
         raise MienError(f"{path}: does not fit the net of the recipe ({error})") from None
-    if learner.ema:
+    if learner.average:
         device = next(learner.model.parameters()).device
-        learner.ema.state = {name: t.to(device) for name, t in _part(tensors, "ema.").items()}
-        learner.ema.steps = scalars["ema_steps"]
+        learner.average.state = {name: t.to(device) for name, t in _part(tensors, "ema.").items()}
+        learner.average.count = scalars["ema_steps"]
     plateau = scalars["plateau"]
     learner.plateau.factor, learner.plateau.best = plateau["factor"], plateau["best"]
     learner.plateau.waited = int(plateau["waited"])
-    return Progress(**scalars["progress"])
+    told = scalars["progress"]
+    # States saved before there were phases: all epochs had the same length.
+    told.setdefault("position", told["epoch"] * told["per_epoch"] + told["step"])
+    return Progress(**told)
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -7,15 +7,18 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from torch import nn
+from torch import Tensor, nn
 
 from mien.core.recipe import Recipe
 from mien.train import checkpoint
-from mien.train.batches import Batches, Pictures
+from mien.train.batches import Pictures
 from mien.train.checkpoint import Progress
+from mien.train.freeze import train_mode
 from mien.train.machine import Machine
 from mien.train.measure import Measured, measure
-from mien.train.step import Learner, Step
+from mien.train.norms import estimate_norms
+from mien.train.stages import Stage, Stages
+from mien.train.step import Learner
 from mien.train.store import RunStore
 
 
@@ -31,28 +34,37 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """What the loop works with."""
+    """What the loop works with.
+
+    Attributes:
+        stages: the phases, each with its batches and step.
+        evaluated: the net that is measured, with the weights that count.
+        val: the validation pictures.
+        probe: training pictures that are measured like them, if any are.
+        norms: training pictures (n, C, H, W) on which norms of averaged weights are estimated, where that is needed.
+        store: writes what users see.
+    """
 
     recipe: Recipe
     machine: Machine
-    batches: Batches
-    step: Step
+    stages: Stages
     evaluated: nn.Module
     val: Pictures
     probe: Pictures | None
+    norms: Tensor | None
     store: RunStore
 
 
 def fit(parts: Parts, learner: Learner, progress: Progress, watcher: Watcher) -> Progress:
     """Train from where `progress` stands to the end of the recipe or until early stopping."""
-    progress.per_epoch = parts.batches.per_epoch
     rehearse(parts, learner)
     # A kill may have come between saving and publishing; inside an epoch the averages have moved on already.
     if progress.epoch and not progress.step and parts.machine.is_first:
         parts.store.publish(learner, progress)
     while progress.epoch < parts.recipe.train.epochs and not progress.stopped:
-        _epoch(parts, learner, progress, watcher)
-        _close(parts, learner, progress)
+        stage = parts.stages.at(learner, progress)
+        _epoch(parts, stage, learner, progress, watcher)
+        _close(parts, stage, learner, progress)
         watcher.epoch(progress.rows[-1])
     return progress
 
@@ -64,13 +76,15 @@ def rehearse(parts: Parts, learner: Learner) -> None:
     measure(parts.evaluated, parts.val, parts.machine, batch_size=size, batches=2)
 
 
-def _epoch(parts: Parts, learner: Learner, progress: Progress, watcher: Watcher) -> None:
-    learner.model.train()
+def _epoch(parts: Parts, stage: Stage, learner: Learner, progress: Progress, watcher: Watcher) -> None:
+    train_mode(learner.model)
+    progress.per_epoch = stage.batches.per_epoch
     every = parts.recipe.train.checkpoint_minutes * 60
     saved = before = time.perf_counter()
-    for batch in parts.batches.epoch(progress.epoch, first=progress.step):
-        result = parts.step(learner, batch)
+    for batch in stage.batches.epoch(progress.epoch, first=progress.step):
+        result = stage.step(learner, batch)
         progress.step += 1
+        progress.position += 1
         progress.loss_sum += result.loss
         progress.norm_sum += result.gradient_norm
         progress.learning_rate = result.learning_rate
@@ -83,15 +97,15 @@ def _epoch(parts: Parts, learner: Learner, progress: Progress, watcher: Watcher)
             saved = before = time.perf_counter()
 
 
-def _close(parts: Parts, learner: Learner, progress: Progress) -> None:
+def _close(parts: Parts, stage: Stage, learner: Learner, progress: Progress) -> None:
     """Measure, note the epoch in the history, save."""
     started = time.perf_counter()
-    parts.evaluated.load_state_dict(learner.averaged())
+    _average(parts, learner, epoch=progress.epoch + 1)
     size = parts.recipe.train.eval_batch_size
     val = measure(parts.evaluated, parts.val, parts.machine, batch_size=size)
     probe = measure(parts.evaluated, parts.probe, parts.machine, batch_size=size) if parts.probe else None
-    progress.rows.append(_row(parts, progress, val, probe))
-    _judge(parts.recipe, progress, val)
+    progress.rows.append(_row(progress, val, probe))
+    _judge(parts.recipe, progress, val, may_stop=parts.stages.is_last(stage.phase))
     if parts.recipe.schedule.name == "plateau":
         learner.plateau.update(val.loss)
     progress.epoch += 1
@@ -103,11 +117,22 @@ def _close(parts: Parts, learner: Learner, progress: Progress) -> None:
     parts.machine.wait()
 
 
-def _row(parts: Parts, progress: Progress, val: Measured, probe: Measured | None) -> dict[str, float | int]:
+def _average(parts: Parts, learner: Learner, *, epoch: int) -> None:
+    """Let averages take in the epoch (from 1), and put the weights that count into `parts.evaluated`."""
+    average = learner.average
+    if average:
+        average.after_epoch(learner.model, epoch=epoch)
+    parts.evaluated.load_state_dict(learner.averaged())
+    if average and average.state and parts.norms is not None:
+        estimate_norms(parts.evaluated, parts.norms, parts.machine, batch_size=parts.recipe.train.eval_batch_size)
+        average.state = {name: tensor.clone() for name, tensor in parts.evaluated.state_dict().items()}
+
+
+def _row(progress: Progress, val: Measured, probe: Measured | None) -> dict[str, float | int]:
     steps = max(progress.step, 1)
     row: dict[str, float | int] = {
         "epoch": progress.epoch + 1,
-        "step": (progress.epoch + 1) * parts.batches.per_epoch,
+        "step": progress.position,
         "learning_rate": progress.learning_rate,
         "train_loss": progress.loss_sum / steps,
         "gradient_norm": progress.norm_sum / steps,
@@ -120,8 +145,8 @@ def _row(parts: Parts, progress: Progress, val: Measured, probe: Measured | None
     return row
 
 
-def _judge(recipe: Recipe, progress: Progress, val: Measured) -> None:
-    """Whether this epoch is the best so far, and whether it is time to stop.
+def _judge(recipe: Recipe, progress: Progress, val: Measured, *, may_stop: bool) -> None:
+    """Whether this epoch is the best so far, and whether it is time to stop, which is asked in the last phase only.
 
     Validation that is trained on cannot choose: then the last epoch is the best.
     """
@@ -134,6 +159,6 @@ def _judge(recipe: Recipe, progress: Progress, val: Measured) -> None:
     if progress.best is None or figure > progress.best:
         progress.best, progress.best_epoch, progress.waited = figure, progress.epoch + 1, 0
         return
-    progress.waited += 1
+    progress.waited += may_stop
     patience = recipe.stopping.patience_epochs
     progress.stopped = patience is not None and progress.waited >= patience

@@ -88,6 +88,11 @@ class Machine:
         wrapped: nn.Module = self._accelerator.prepare_model(model)
         return wrapped
 
+    def wrap_anew(self, model: nn.Module) -> nn.Module:
+        """The model wrapped again, after other parameters learn than before; the earlier wrapper must be let go of."""
+        self._accelerator.free_memory()
+        return self.wrap(model)
+
     def backward(self, loss: Tensor) -> None:
         """Gradients of a loss."""
         self._accelerator.backward(loss)

@@ -1,15 +1,19 @@
-"""Optimisers of a recipe, with weight decay where it belongs."""
+"""Optimisers of a recipe over a model's parameters, as one object."""
 
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Mapping
+from itertools import accumulate
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
 from mien.core.errors import MienError
-from mien.core.recipe import OptimiserConfig
+from mien.core.recipe_keys import OptimiserConfig
+from mien.train.matrices import Matrices, is_matrix
+from mien.train.rates import by_part, check_parts, groups, rates
 
 _KINDS: dict[str, type[torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
@@ -18,70 +22,135 @@ _KINDS: dict[str, type[torch.optim.Optimizer]] = {
 }
 
 
-def decay_of(name: str, parameter: Tensor, config: OptimiserConfig) -> float:
-    """The weight decay of one parameter: by `l2`'s longest matching part of its name, else the general rule."""
-    matches = [part for part in config.l2 if part in name]
-    if matches:
-        return config.l2[max(matches, key=len)]
-    return config.weight_decay if parameter.ndim > 1 or config.decay_norms_and_biases else 0.0
+@final
+class Optimiser:
+    """Moves the parameters of a model: one of torch's optimisers, or with Muon two.
+
+    Args:
+        parts: torch's optimisers; every group has a `factor`, its rate in units of the recipe's.
+        matrices: parameters that the first part sees as matrices.
+        l1: parameters with the strength λ of their penalty λ·Σ|w|.
+    """
+
+    def __init__(
+        self,
+        parts: list[torch.optim.Optimizer],
+        *,
+        matrices: Matrices | None = None,
+        l1: list[tuple[nn.Parameter, float]] | None = None,
+    ) -> None:
+        self.parts, self._matrices, self._l1 = parts, matrices, l1 or []
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients."""
+        for part in self.parts:
+            part.zero_grad(set_to_none=set_to_none)
+        if self._matrices:
+            self._matrices.zero_grad()
+
+    def set_rate(self, rate: float) -> None:
+        """Set the learning rate; every group takes its own multiple of it."""
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = rate * group["factor"]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move the parameters that have gradients."""
+        for parameter, strength in self._l1:
+            if parameter.grad is not None:
+                parameter.grad.add_(parameter.sign(), alpha=strength)
+        if self._matrices:
+            self._matrices.hand_over()
+        for part in self.parts:
+            part.step()
+
+    def complete(self) -> None:
+        """Give parameters that begin to learn after others an empty momentum: fused SGD takes all of a group or none.
+
+        Nothing else changes: the first step from an empty momentum is that of a beginning.
+        """
+        for part in self.parts:
+            if isinstance(part, torch.optim.SGD) and any("momentum_buffer" in state for state in part.state.values()):
+                for parameter in (p for group in part.param_groups for p in group["params"]):
+                    part.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """The state as named tensors: `index.key`, parameters counted through all groups of all parts."""
+        return {
+            f"{first + i}.{key}": torch.as_tensor(value)
+            for part, first in zip(self.parts, self._firsts(), strict=True)
+            for i, entry in part.state_dict()["state"].items()
+            for key, value in entry.items()
+        }
+
+    def load_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put back what `state_tensors` gave.
+
+        A saved tensor is contiguous, a parameter may be channels-last; fused kernels pair the two by memory address,
+        so each tensor of a parameter's shape takes the parameter's layout.
+        """
+        for part, first in zip(self.parts, self._firsts(), strict=True):
+            parameters = [p for group in part.param_groups for p in group["params"]]
+            state: dict[int, dict[str, Any]] = {}
+            for name, tensor in tensors.items():
+                number, key = name.split(".", 1)
+                index = int(number) - first
+                if not 0 <= index < len(parameters):
+                    continue
+                like = parameters[index]
+                laid_out = torch.empty_like(like).copy_(tensor) if tensor.shape == like.shape else tensor
+                state.setdefault(index, {})[key] = laid_out
+            part.load_state_dict({"state": state, "param_groups": part.state_dict()["param_groups"]})
+
+    def _firsts(self) -> list[int]:
+        counts = [sum(len(group["params"]) for group in part.param_groups) for part in self.parts]
+        return list(accumulate(counts[:-1], initial=0))
 
 
-def groups(model: nn.Module, config: OptimiserConfig) -> list[dict[str, Any]]:
-    """Parameter groups, one for each weight decay; norms and biases are not decayed unless the recipe says so.
+def build_optimiser(model: nn.Module, config: OptimiserConfig) -> Optimiser:
+    """The optimiser of a recipe over a model's parameters; fused kernels where torch has them for the device.
 
     Raises:
-        MienError: a key of `optimiser.l2` is part of no parameter's name.
+        MienError: a key of `l1`, `l2` or `rates` is part of no parameter's name, or this torch has no Muon.
     """
-    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    for part in config.l2:
-        if not any(part in name for name, _ in named):
-            raise MienError(
-                f"optimiser.l2: no parameter has {part!r} in its name",
-                hint=f"names: {', '.join(n for n, _ in named)}",
-            )
-    by_decay: dict[float, list[nn.Parameter]] = {}
-    for name, parameter in named:
-        by_decay.setdefault(decay_of(name, parameter, config), []).append(parameter)
-    return [{"params": parameters, "weight_decay": decay} for decay, parameters in by_decay.items()]
+    check_parts(model, config)
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    factors = rates(model, config)
+    strengths = [(p, by_part(name, config.l1, 0.0)) for name, p in named.items()]
+    l1 = [(p, strength) for p, strength in strengths if strength]
+    if config.name != "muon":
+        return Optimiser([_plain(config.name, groups(named, config, factors), config)], l1=l1)
+    hidden = {name: p for name, p in named.items() if is_matrix(name, p)}
+    others = {name: p for name, p in named.items() if name not in hidden}
+    scale = (config.rest_learning_rate or config.learning_rate) / config.learning_rate
+    matrices = Matrices(list(hidden.values()))
+    rest = groups(others, config, {name: factors[name] * scale for name in others})
+    parts = [_muon(matrices.seen_in(groups(hidden, config, factors)), config), _plain(config.rest, rest, config)]
+    return Optimiser(parts, matrices=matrices, l1=l1)
 
 
-def build_optimiser(model: nn.Module, config: OptimiserConfig) -> torch.optim.Optimizer:
-    """The optimiser of a recipe over a model's parameters; fused kernels where torch has them for the device."""
-    kind = _KINDS[config.name]
+def _plain(name: str, grouped: list[dict[str, Any]], config: OptimiserConfig) -> torch.optim.Optimizer:
+    kind = _KINDS[name]
     options: dict[str, Any] = {"lr": config.learning_rate}
-    if config.name == "sgd":
+    if name == "sgd":
         options |= {"momentum": config.momentum, "nesterov": config.nesterov and config.momentum > 0}
     else:
         options |= {"betas": config.betas, "eps": config.epsilon}
-    device = next(model.parameters()).device.type
+    device = grouped[0]["params"][0].device.type
     if "fused" in inspect.signature(kind).parameters and device in ("cpu", "cuda"):
         options["fused"] = True
-    return kind(groups(model, config), **options)
+    return kind(grouped, **options)
 
 
-def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of every group."""
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-
-
-def state_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as named tensors: `index.key`, parameters counted through all groups."""
-    state = optimiser.state_dict()["state"]
-    return {f"{i}.{key}": torch.as_tensor(value) for i, entry in state.items() for key, value in entry.items()}
-
-
-def load_state_tensors(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `state_tensors` gave.
-
-    A saved tensor is contiguous, a parameter may be channels-last; fused kernels pair the two by memory address,
-    so each tensor of a parameter's shape takes the parameter's layout.
-    """
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    state: dict[int, dict[str, Any]] = {}
-    for name, tensor in tensors.items():
-        index, key = name.split(".", 1)
-        like = parameters[int(index)]
-        laid_out = torch.empty_like(like).copy_(tensor) if tensor.shape == like.shape else tensor
-        state.setdefault(int(index), {})[key] = laid_out
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+def _muon(grouped: list[dict[str, Any]], config: OptimiserConfig) -> torch.optim.Optimizer:
+    """Muon (Jordan et al. 2024) with updates of AdamW's size (arXiv 2502.16982, section 2.2), so that rates agree."""
+    if not hasattr(torch.optim, "Muon"):
+        raise MienError(f"optimiser.name = muon needs torch 2.9 or later, this is {torch.__version__}")
+    return torch.optim.Muon(
+        grouped,
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+        adjust_lr_fn="match_rms_adamw",
+    )

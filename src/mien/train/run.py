@@ -8,30 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from mien import __version__
 from mien.core import recipe as recipes
 from mien.core.errors import MienError
 from mien.core.files import remove_temporaries, write_json
-from mien.core.labels import FERPLUS8
 from mien.core.recipe import Recipe
 from mien.core.rundir import RunDir
-from mien.core.spec import Head, ModelSpec, Normalise
+from mien.core.spec import ModelSpec
 from mien.data.dataset import Dataset
-from mien.models import zoo
-from mien.models.classifier import build_classifier
-from mien.models.store import read_weights
 from mien.train import checkpoint
-from mien.train.batches import PROBE, Batches, Pictures, generator, load_pictures
 from mien.train.checkpoint import Progress
-from mien.train.loop import Parts, Watcher, fit
+from mien.train.loop import Watcher, fit
 from mien.train.machine import Machine
-from mien.train.optim import build_optimiser
-from mien.train.step import Learner, Step, make_learner
-from mien.train.store import RunStore, environment, write_environment, write_recipe
+from mien.train.prepare import prepare
+from mien.train.store import environment, write_environment, write_recipe
+from mien.train.teachers import Tell
 
 # What a resumed run may change without pretending to be the run it was.
 CHANGEABLE = ("optimiser.learning_rate", "train.epochs", "train.checkpoint_minutes", "stopping.patience_epochs")
@@ -46,8 +36,15 @@ class Finished:
     spec: ModelSpec
 
 
-def train(data: Dataset, recipe: Recipe, out: Path, watcher: Watcher) -> Finished:
+def train(data: Dataset, recipe: Recipe, out: Path, watcher: Watcher, *, tell: Tell | None = None) -> Finished:
     """Train a new run into the folder `out`.
+
+    Args:
+        data: the packed set.
+        recipe: how.
+        out: the run folder, which must be free.
+        watcher: sees every step and epoch.
+        tell: called with how many pictures the teachers have answered, and of how many.
 
     Raises:
         MienError: `out` exists, the device is not there, the recipe does not fit the data, or the loss is not finite.
@@ -55,7 +52,7 @@ def train(data: Dataset, recipe: Recipe, out: Path, watcher: Watcher) -> Finishe
     machine, run = Machine(recipe.train), RunDir(out)
     if machine.is_first:
         _require_free(run)
-    parts, learner = _prepare(data, recipe, run, machine)
+    parts, learner = prepare(data, recipe, run, machine, tell=tell)
     if machine.is_first:
         # The recipe makes the folder a run, so it comes when everything that a resume needs is there.
         checkpoint.save(run.resume, learner, Progress())
@@ -81,7 +78,7 @@ def resume(run: RunDir, data: Dataset, watcher: Watcher, *, settings: Sequence[s
         )
     before = run.read_json(run.environment)
     machine = Machine(recipe.train.model_copy(update={"precision": before.get("precision", "auto")}))
-    parts, learner = _prepare(data, recipe, run, machine, fresh=False)
+    parts, learner = prepare(data, recipe, run, machine, fresh=False)
     progress = checkpoint.load(run.resume, learner)
     if settings:
         progress.stopped, progress.waited = False, 0
@@ -98,7 +95,7 @@ def _require_free(run: RunDir) -> None:
     found = {path.name for path in run.path.iterdir()} if run.path.exists() else set()
     if not found:
         return
-    if found <= {"weights", "data.json", "env.json"}:
+    if found <= {"weights", "data.json", "env.json", run.phases.name, run.teachers.name}:
         shutil.rmtree(run.path)
         return
     hint = f"mien resume {run.path} goes on with it; or choose another --out"
@@ -115,130 +112,6 @@ def changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
                 hint=f"changeable: {', '.join(CHANGEABLE)}; else start a new run",
             )
     return recipes.build(recipes.apply_settings(recipes.to_tree(recipe), settings), source="resume")
-
-
-def make_spec(data: Dataset, recipe: Recipe, rows: NDArray[np.int64]) -> ModelSpec:
-    """What the trained model will know about itself; normalisation figures come from the training `rows`."""
-    info = data.info
-    with_votes = recipe.data.votes and data.has_votes
-    # A set imported with FER+'s own labels still has the votes as something else: their distribution.
-    name = "labels" if with_votes and data.labels.name == FERPLUS8.name else data.labels.name
-    heads = [Head(name=name, labels=data.labels.names)]
-    if with_votes:
-        heads.append(Head(name=FERPLUS8.name, labels=FERPLUS8.names))
-    crop = recipe.data.crop
-    if crop is not None and crop > min(info.height, info.width):
-        raise MienError(
-            f"data.crop = {crop} is larger than the pictures ({info.height}×{info.width})",
-            hint="lower data.crop, or import the data with a larger --size",
-        )
-    return ModelSpec(
-        architecture=recipe.model.name,
-        options=zoo.lasting_options(recipe.model.name, recipe.model.options),
-        height=info.height,
-        width=info.width,
-        channels=info.channels,
-        crop=crop,
-        normalise=normalisation(data, recipe, rows),
-        heads=tuple(heads),
-        provenance={
-            "mien": __version__,
-            "recipe": recipe.name,
-            "data": info.fingerprint,
-            "data_name": info.name,
-        },
-    )
-
-
-def normalisation(data: Dataset, recipe: Recipe, rows: NDArray[np.int64]) -> Normalise:
-    """The recipe's normalisation; `dataset` measures mean and deviation per channel over `rows`, in units of 0–1."""
-    kind = recipe.data.normalise
-    if kind == "model":
-        return zoo.normalisation(recipe.model.name, channels=data.info.channels)
-    if kind != "dataset":
-        return Normalise(kind=kind)
-    total, squares, count = np.zeros(data.info.channels), np.zeros(data.info.channels), 0
-    for start in range(0, len(rows), 4096):
-        pixels = data.images[rows[start : start + 4096]].reshape(-1, data.info.channels) / 255.0
-        total, squares, count = total + pixels.sum(0), squares + (pixels**2).sum(0), count + len(pixels)
-    mean = total / count
-    deviation = np.sqrt(np.maximum(squares / count - mean**2, 1e-8))
-    return Normalise(kind="dataset", mean=tuple(mean.tolist()), std=tuple(deviation.tolist()))
-
-
-def _training_rows(data: Dataset, recipe: Recipe) -> NDArray[np.int64]:
-    rows = data.rows("train")
-    if recipe.data.train_on_val:
-        rows = np.concatenate([rows, data.rows("val")])
-    used = data.label[rows] >= 0
-    if recipe.data.votes and data.votes is not None:
-        used |= data.votes[rows].any(1)
-    return rows[used & (data.column("weight")[rows] > 0)]
-
-
-def _prepare(
-    data: Dataset, recipe: Recipe, run: RunDir, machine: Machine, *, fresh: bool = True
-) -> tuple[Parts, Learner]:
-    """Model, optimiser and data in memory; `fresh` brings starting weights, which a resumed run does not need."""
-    rows = _training_rows(data, recipe)
-    spec = make_spec(data, recipe, rows)
-    torch.manual_seed(recipe.train.seed)
-    device = machine.device
-    first = spec.model_copy(update={"options": recipe.model.options})
-    model = build_classifier(first if fresh else spec, start=fresh).to(device)
-    if fresh and recipe.model.start_from:
-        _start_from(model, spec, Path(recipe.model.start_from))
-    model = model.to(memory_format=torch.channels_last)
-    evaluated = build_classifier(spec, start=False).to(device).to(memory_format=torch.channels_last).eval()
-    learner = make_learner(model, build_optimiser(model, recipe.optimiser), recipe, machine)
-    with_votes = len(spec.heads) > 1
-    pictures = load_pictures(data, rows, device=device, loss=recipe.loss, with_votes=with_votes)
-    val = load_pictures(data, data.rows("val"), device=device, loss=None, with_votes=with_votes)
-    batches = Batches(
-        len(pictures),
-        recipe.train.batch_size,
-        recipe.train.seed,
-        machine.rank,
-        machine.processes,
-    )
-    parts = Parts(
-        recipe=recipe,
-        machine=machine,
-        batches=batches,
-        step=Step(recipe, pictures, machine, per_epoch=batches.per_epoch),
-        evaluated=evaluated,
-        val=val,
-        probe=_probe(data, rows, recipe, device, with_votes),
-        store=RunStore(run, spec),
-    )
-    return parts, learner
-
-
-def _probe(
-    data: Dataset, rows: NDArray[np.int64], recipe: Recipe, device: torch.device, with_votes: bool
-) -> Pictures | None:
-    """Training pictures, the same ones each epoch, measured as validation is: the honest training accuracy."""
-    if not recipe.train.probe:
-        return None
-    count = min(recipe.train.probe, len(rows))
-    chosen = generator(recipe.train.seed, PROBE).choice(rows, count, replace=False)
-    return load_pictures(data, np.sort(chosen), device=device, loss=None, with_votes=with_votes)
-
-
-def _start_from(model: torch.nn.Module, spec: ModelSpec, path: Path) -> None:
-    """Backbone weights of an earlier run of the same net; heads are taken where their labels are the same."""
-    tensors, other = read_weights(path)
-    own = model.state_dict()
-    found = {name: t for name, t in tensors.items() if name.startswith("backbone.")}
-    theirs = {head.labels: j for j, head in enumerate(other.heads)}
-    for i, head in enumerate(spec.heads):
-        for part in ("weight", "bias") if head.labels in theirs else ():
-            found[f"heads.{i}.{part}"] = tensors[f"heads.{theirs[head.labels]}.{part}"]
-    fitting = {name: t for name, t in found.items() if name in own and own[name].shape == t.shape}
-    missing = [name for name in own if name.startswith("backbone.") and name not in fitting]
-    if missing:
-        raise MienError(f"{path}: not of the same net ({len(missing)} tensors differ, such as {missing[0]})")
-    model.load_state_dict(own | fitting)
 
 
 def _data_facts(data: Dataset) -> dict[str, object]:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mien.augment import batched
 from mien.core.errors import MienError
 from mien.core.recipe import Recipe
-from mien.train.average import Ema
-from mien.train.batches import AUGMENT, TARGETS, TORCH, Batch, Pictures, generator
-from mien.train.losses import best_of_targets, smoothed_cross_entropy, soft_cross_entropy
+from mien.train.average import Average, make_average
+from mien.train.batches import TARGETS, TORCH, Batch, Pictures, generator
+from mien.train.inputs import Inputs, make_inputs
 from mien.train.machine import Machine
-from mien.train.optim import set_rate
-from mien.train.schedule import Plateau, factor
+from mien.train.objective import Objective
+from mien.train.optim import Optimiser
+from mien.train.schedule import Plateau, rate_factor
 
 
 @dataclass
@@ -28,13 +27,13 @@ class Learner:
 
     model: nn.Module
     wrapped: nn.Module
-    optimiser: torch.optim.Optimizer
-    ema: Ema | None
+    optimiser: Optimiser
+    average: Average | None
     plateau: Plateau
 
     def averaged(self) -> dict[str, Tensor]:
         """The weights that are validated and exported: the averages where there are any."""
-        return self.ema.state if self.ema else self.model.state_dict()
+        return self.average.state if self.average and self.average.state else self.model.state_dict()
 
 
 @dataclass(frozen=True)
@@ -54,82 +53,79 @@ class StepResult:
     input_seconds: float
 
 
-class Step:
-    """Calls with a learner and a batch do one update and return a `StepResult`."""
+class DivergedError(MienError):
+    """The loss is not finite."""
 
-    def __init__(self, recipe: Recipe, pictures: Pictures, machine: Machine, *, per_epoch: int) -> None:
-        self.recipe, self.pictures, self.machine = recipe, pictures, machine
-        self.per_epoch = per_epoch
+
+class Step:
+    """Calls with a learner and a batch do one update and return a `StepResult`.
+
+    Args:
+        recipe: the recipe, with the keys of the phase in it.
+        pictures: the training set.
+        machine: whose processes share each batch.
+        objective: what a batch costs; None: the recipe's losses without class weights and teachers.
+        size: side in px to which augmented pictures are resized; None: as they are.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        pictures: Pictures,
+        machine: Machine,
+        *,
+        objective: Objective | None = None,
+        size: int | None = None,
+    ) -> None:
+        self.recipe, self.pictures, self.machine, self.size = recipe, pictures, machine, size
+        self.objective = objective or Objective(recipe, pictures)
 
     def __call__(self, learner: Learner, batch: Batch) -> StepResult:
-        position = batch.epoch * self.per_epoch + batch.step
         recipe = self.recipe
-        time = batch.epoch + batch.step / self.per_epoch
-        shape = factor(recipe.schedule, time, recipe.train.epochs) * learner.plateau.factor
-        rate = recipe.optimiser.learning_rate * shape
-        set_rate(learner.optimiser, rate)
+        rate = recipe.optimiser.learning_rate * (rate_factor(recipe, batch.time) * learner.plateau.factor)
+        learner.optimiser.set_rate(rate)
         # Dropout masks depend on seed, step and process alone: a resumed run draws the same ones.
-        seed = generator(recipe.train.seed, TORCH, position, self.machine.rank).integers(2**62)
+        seed = generator(recipe.train.seed, TORCH, batch.position, self.machine.rank).integers(2**62)
         torch.manual_seed(int(seed))
         started = perf_counter()
-        inputs, indices = self._inputs(batch, position)
+        fed = make_inputs(self.pictures.images, batch, recipe, size=self.size)
         input_seconds = perf_counter() - started
-        learner.optimiser.zero_grad(set_to_none=True)
+        learner.optimiser.zero_grad()
         with self.machine.autocast():
-            logits = learner.wrapped(inputs)
-        loss = self._loss(tuple(x.float() for x in logits), batch, indices)
+            logits = learner.wrapped(fed.pictures)
+        loss = self._loss(tuple(x.float() for x in logits), fed, batch).mean()
         shown = self.machine.mean(loss.detach()).item()
-        self._check(shown, batch, position)
+        self._check(shown, batch)
         self.machine.backward(loss)
         norm = self._clip(learner.model)
         learner.optimiser.step()
         self.machine.share_buffers(learner.model)
-        if learner.ema:
-            learner.ema.update(learner.model)
+        if learner.average:
+            learner.average.after_step(learner.model, time=batch.time)
         return StepResult(shown, norm.item(), rate, input_seconds)
 
-    def _inputs(self, batch: Batch, position: int) -> tuple[Tensor, Tensor]:
-        recipe, images = self.recipe, self.pictures.images
-        size = (images.shape[2], images.shape[3])
-        rng = generator(recipe.train.seed, AUGMENT, position)
-        crop = recipe.data.crop
-        params = batched.draw(recipe.augment, rng, batch.indices, epoch=batch.epoch, size=size, crop=crop)
-        indices = torch.from_numpy(batch.indices[batch.part]).to(images.device)
-        inputs = batched.apply(images[indices], params[batch.part], recipe.augment, crop=crop)
-        return inputs.contiguous(memory_format=torch.channels_last), indices
+    def _loss(self, logits: tuple[Tensor, ...], fed: Inputs, batch: Batch) -> Tensor:
+        """Losses (n,); of two pictures in one both losses, by their shares (arXiv 1710.09412, 1905.04899)."""
+        points = self._points(batch)
+        own = self.objective(logits, fed.rows, points)
+        if fed.mixing is None:
+            return own
+        partners = torch.from_numpy(batch.indices[fed.mixing.partner]).to(fed.rows.device)
+        share = torch.from_numpy(fed.mixing.weight).to(fed.rows.device)
+        return own * share + self.objective(logits, partners, points) * (1 - share)
 
-    def _loss(self, logits: tuple[Tensor, ...], batch: Batch, indices: Tensor) -> Tensor:
-        """The mean over the batch; a picture without target for a head adds nothing, so parts of a batch add up."""
-        config, pictures = self.recipe.loss, self.pictures
-        loss = smoothed_cross_entropy(logits[0], pictures.labels[indices], config.label_smoothing)
-        if pictures.votes is not None and len(logits) > 1:
-            loss = loss + config.votes_weight * self._vote_loss(logits[1], batch, indices)
-        return (loss * pictures.weight[indices]).mean()
-
-    def _vote_loss(self, logits: Tensor, batch: Batch, indices: Tensor) -> Tensor:
-        assert self.pictures.votes is not None
-        targets = self.pictures.votes[indices]
-        scheme = self.recipe.loss.vote_scheme
-        if scheme == "multi-target":
-            return best_of_targets(logits, targets)
-        if scheme == "probability":
-            targets = self._drawn(targets, batch)
-        return soft_cross_entropy(logits, targets)
-
-    def _drawn(self, targets: Tensor, batch: Batch) -> Tensor:
-        """One class for each picture from its distribution; rows of zeros stay zero."""
-        rng = generator(self.recipe.train.seed, TARGETS, batch.epoch * self.per_epoch + batch.step)
+    def _points(self, batch: Batch) -> Tensor | None:
+        """What the scheme `probability` draws targets with: (n, 1), uniform in 0–1."""
+        if self.recipe.loss.vote_scheme != "probability":
+            return None
+        rng = generator(self.recipe.train.seed, TARGETS, batch.position)
         points = rng.random((len(batch.indices), 1), np.float32)[batch.part]
-        point = torch.from_numpy(points).to(targets.device)
-        edges = targets.cumsum(1)
-        drawn = (point * edges[:, -1:] >= edges).sum(1).clamp(max=targets.shape[1] - 1)
-        one_hot = torch.eye(targets.shape[1], device=targets.device)[drawn]
-        return torch.where(targets.any(1, keepdim=True), one_hot, targets)
+        return torch.from_numpy(points).to(self.pictures.labels.device)
 
-    def _check(self, loss: float, batch: Batch, position: int) -> None:
+    def _check(self, loss: float, batch: Batch) -> None:
         if not math.isfinite(loss):
-            raise MienError(
-                f"the loss became {loss} at step {position} (epoch {batch.epoch + 1}, batch {batch.step + 1})",
+            raise DivergedError(
+                f"the loss became {loss} at step {batch.position} (epoch {batch.epoch + 1}, batch {batch.step + 1})",
                 hint="the last good state is kept: mien resume RUN --set optimiser.learning_rate=… (lower); "
                 "or start a new run with optimiser.clip_norm",
             )
@@ -141,8 +137,7 @@ class Step:
         return nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
 
 
-def make_learner(model: nn.Module, optimiser: Any, recipe: Recipe, machine: Machine) -> Learner:
+def make_learner(model: nn.Module, optimiser: Optimiser, recipe: Recipe, machine: Machine) -> Learner:
     """A learner at its start."""
-    wrapped = machine.wrap(model)
-    ema = Ema(model, recipe.average.ema_decay) if recipe.average.ema_decay else None
-    return Learner(model, wrapped, optimiser, ema, Plateau(recipe.schedule))
+    average = make_average(model, recipe)
+    return Learner(model, machine.wrap(model), optimiser, average, Plateau(recipe.schedule))

@@ -8,6 +8,7 @@ import platform
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import tomli_w
@@ -22,6 +23,7 @@ from mien.core.spec import ModelSpec
 from mien.models.store import save_weights
 from mien.train.checkpoint import Progress
 from mien.train.machine import Machine, has_matrix_units
+from mien.train.schedule import ends_cycle
 from mien.train.step import Learner
 
 
@@ -31,20 +33,42 @@ class RunStore:
 
     run: RunDir
     spec: ModelSpec
+    recipe: Recipe
 
     def publish(self, learner: Learner, progress: Progress) -> None:
         """History, last and best weights for the epoch that `progress` has just finished. Writing twice is harmless."""
         write_text(self.run.history, to_csv(progress.rows))
         state = learner.averaged()
-        self._weights("last", state, progress)
+        self._weights(self.run.last, state, progress)
         if progress.best_epoch == progress.epoch:
-            self._weights("best", state, progress)
+            self._weights(self.run.best, state, progress)
+        if takes_snapshot(self.recipe, progress.epoch):
+            self._weights(self.run.snapshots / f"epoch-{progress.epoch:04d}.safetensors", state, progress)
+            for old in snapshots(self.run)[: -self.recipe.average.snapshots]:
+                old.unlink()
 
-    def _weights(self, which: str, state: dict[str, Tensor], progress: Progress) -> None:
+    def _weights(self, path: Path, state: dict[str, Tensor], progress: Progress) -> None:
         row = progress.rows[-1]
         told = {"epoch": str(row["epoch"]), "val_accuracy": f"{row['val_accuracy']:.6f}"}
         spec = self.spec.model_copy(update={"provenance": self.spec.provenance | told})
-        save_weights(self.run.best if which == "best" else self.run.last, state, spec)
+        save_weights(path, state, spec)
+
+
+def takes_snapshot(recipe: Recipe, epoch: int) -> bool:
+    """Whether the weights at the end of an epoch (from 1) are a snapshot.
+
+    At ends of cycles as in Huang et al. 2017 (arXiv 1704.00109), or every `snapshot_epochs`.
+    """
+    if not recipe.average.snapshots:
+        return False
+    if recipe.average.snapshot_epochs is None and recipe.schedule.name == "cosine-restarts":
+        return ends_cycle(recipe.schedule, epoch)
+    return epoch % (recipe.average.snapshot_epochs or 1) == 0
+
+
+def snapshots(run: RunDir) -> list[Path]:
+    """The snapshots of a run, the oldest first."""
+    return sorted(run.snapshots.glob("epoch-*.safetensors"))
 
 
 def to_csv(rows: list[dict[str, float | int]]) -> str:

@@ -5,15 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from mien.core.errors import MienError, unknown_name
-from mien.data.formats.base import Format
+from mien.data.formats.affectnet import AffectNetFiles, AffectNetTable
+from mien.data.formats.base import Format, WrittenFormat
+from mien.data.formats.ckplus import CkCsv, CkPlus
 from mien.data.formats.fercsv import LAYOUTS
 from mien.data.formats.folders import Folders
 from mien.data.formats.lists import Lists
+from mien.data.formats.posed import JAFFE, KDEF
+from mien.data.formats.rafdb import RafDb
 from mien.data.formats.tables import Tables
 from mien.data.formats.tfrecord import TfRecord
 
+# Other sets' own layouts. They come first: each is also a list, a table or folders, which would not know its codes.
+SETS: tuple[Format, ...] = (RafDb(), AffectNetTable(), AffectNetFiles(), CkCsv(), CkPlus(), KDEF, JAFFE)
+WRITTEN: tuple[WrittenFormat, ...] = (*LAYOUTS, TfRecord(), Lists(), Tables(), Folders())
 # In the order in which they are tried.
-FORMATS: tuple[Format, ...] = (*LAYOUTS, TfRecord(), Lists(), Tables(), Folders())
+FORMATS: tuple[Format, ...] = (*SETS, *WRITTEN)
 
 
 def by_name(name: str) -> Format:
@@ -21,6 +28,16 @@ def by_name(name: str) -> Format:
     found = next((form for form in FORMATS if form.name == name), None)
     if found is None:
         raise unknown_name("format", name, [form.name for form in FORMATS])
+    return found
+
+
+def writer(name: str) -> WrittenFormat:
+    """A format that can be written, by its name. Raises MienError otherwise."""
+    found = next((form for form in WRITTEN if form.name == name), None)
+    if found is None and any(form.name == name for form in SETS):
+        raise MienError(f"the layout {name!r} is only read", hint=f"--to {', '.join(form.name for form in WRITTEN)}")
+    if found is None:
+        raise unknown_name("format", name, [form.name for form in WRITTEN])
     return found
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Part = TypeVar("Part", bound=Sized)
 
 
 def ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -49,3 +50,13 @@ def counted(items: Iterable[Item], tell: Callable[[int], object] | None, *, ever
             tell(passed)
     if tell is not None:
         tell(passed)
+
+
+def told(parts: Iterable[Part], tell: Callable[[int, int | None], object] | None, *, total: int) -> Iterator[Part]:
+    """The parts as they are; `tell` gets how many items have passed in them, of `total`."""
+    passed = 0
+    for part in parts:
+        yield part
+        passed += len(part)
+        if tell is not None:
+            tell(passed, total)

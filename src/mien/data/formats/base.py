@@ -39,6 +39,7 @@ class Entry(NamedTuple):
         label: the label as the source writes it (a name or a number), or None.
         split: train, val, test, or None where the source does not say.
         votes: FER+ votes in the order of `core.votes.COLUMNS`, or None.
+        subject: who is shown, by whatever name the source has for the person, or None.
     """
 
     row: int
@@ -46,6 +47,7 @@ class Entry(NamedTuple):
     label: str | None
     split: str | None
     votes: tuple[int, ...] | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Reading(Protocol):
     def numeric(self) -> bool:
         """Whether the labels are bare numbers."""
 
-    def survey(self) -> Counter[Shape]:
+    def survey(self, progress: Progress | None = None) -> Counter[Shape]:
         """How many pictures have which shape, as far as it can be told without decoding them."""
 
     def join(self, votes: VoteTable) -> None:
@@ -111,7 +113,7 @@ class Reading(Protocol):
 
 
 class Format(Protocol):
-    """One way to keep a data set on disk."""
+    """One way to keep a data set on disk, as it can be read."""
 
     @property
     def name(self) -> str:
@@ -126,6 +128,10 @@ class Format(Protocol):
 
     def read(self, path: Path) -> Reading:
         """Prepare to read `path`. Raises MienError when it is not of this format."""
+
+
+class WrittenFormat(Format, Protocol):
+    """A format that mien also writes."""
 
     def write(self, dataset: Dataset, out: Path, *, progress: Progress | None = None) -> None:
         """Write `dataset` into the empty folder `out`, so that `read(out)` gives it back.

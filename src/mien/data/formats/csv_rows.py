@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,4 +65,9 @@ class Columns:
 
 
 def _text(cells: list[bytes], place: int | None) -> str | None:
-    return None if place is None else cells[place].decode("utf-8", "replace").strip(_AROUND)
+    return None if place is None else _word(cells[place])
+
+
+@lru_cache(maxsize=256)  # asked for every row, of a handful of labels and usages
+def _word(cell: bytes) -> str:
+    return cell.decode("utf-8", "replace").strip(_AROUND)

@@ -27,7 +27,7 @@ from mien.data.rejects import Rejects
 from mien.data.split import split_of
 from mien.data.votes_file import VoteTable
 
-ROWS_AT_ONCE = 256
+ROWS_AT_ONCE = 128
 READ_BYTES = 1 << 20
 
 
@@ -63,7 +63,7 @@ class FerCsvReading:
     total: int | None = None
     numeric: bool = True
 
-    def survey(self) -> Counter[Shape]:
+    def survey(self, progress: Progress | None = None) -> Counter[Shape]:  # noqa: ARG002 — nothing takes long
         """The first rows of each file stand for all: a row of another length is a fault."""
         heads = [_head(path) for path in self.files]
         self.total = sum(rows for _, rows in heads)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -11,20 +9,11 @@ from mien.core.errors import MienError
 from mien.data.dataset import SPLITS, Dataset
 from mien.data.formats import names_file
 from mien.data.formats.base import Entry, Notes, Progress, not_this_format
-from mien.data.formats.pictures import PictureReading, file_names, from_files, is_picture, write_pngs
+from mien.data.formats.pictures import PictureReading, file_names, from_files, pictures_under, write_pngs
+from mien.data.formats.subjects import with_subjects
 from mien.data.split import USAGE, split_of
 from mien.data.votes_file import FILE_NAME as VOTES_FILE
 from mien.data.votes_file import write_votes
-
-_IGNORED = ("__macosx",)
-
-
-def _pictures_under(root: Path) -> Iterator[str]:
-    """Paths of pictures relative to `root`, with slashes, without hidden folders; in no particular order."""
-    for folder, inside, files in os.walk(root):
-        inside[:] = [name for name in inside if not name.startswith(".") and name.lower() not in _IGNORED]
-        base = Path(folder).relative_to(root).as_posix()
-        yield from (name if base == "." else f"{base}/{name}" for name in files if is_picture(name))
 
 
 @dataclass(frozen=True)
@@ -96,14 +85,14 @@ class Folders:
     about: str = "a folder for each class, with or without split folders"
 
     def sniff(self, path: Path) -> bool:
-        return path.is_dir() and any("/" in file for file in _pictures_under(path))
+        return path.is_dir() and any("/" in file for file in pictures_under(path))
 
     def read(self, path: Path) -> PictureReading:
-        files = list(_pictures_under(path)) if path.is_dir() else []
+        files = list(pictures_under(path)) if path.is_dir() else []
         if not any("/" in file for file in files):
             raise not_this_format(path, self.name, "no folder with pictures in it")
         notes = Notes()
-        entries = _entries(files, notes)
+        entries = with_subjects(_entries(files, notes), notes)
         names = names_file.beside(path)
         if names is not None:
             names = names.for_words({entry.label for entry in entries if entry.label})

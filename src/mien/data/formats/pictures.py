@@ -3,31 +3,52 @@
 from __future__ import annotations
 
 import io
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from mien.core.errors import MienError
-from mien.core.picture import decode, is_grey, peek
+from mien.core.picture import SUFFIXES, decode, is_grey, peek
 from mien.data.dataset import Dataset
-from mien.data.formats.ahead import ahead, chunks
+from mien.data.formats.ahead import ahead, chunks, told
 from mien.data.formats.base import Block, Entry, Names, Notes, Pixels, Progress, Shape
 from mien.data.formats.resize import resize
 from mien.data.rejects import Rejects
 from mien.data.votes_file import VoteTable
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pnm")
 _AT_ONCE = 64
+_IGNORED_FOLDERS = ("__macosx",)
 
 
 def is_picture(name: str) -> bool:
     """Whether a file name ends like a picture's; hidden files do not count."""
     plain = name.rpartition("/")[2].lower()
     return plain.endswith(SUFFIXES) and not plain.startswith(".")
+
+
+def pictures_under(root: Path) -> Iterator[str]:
+    """Paths of pictures relative to `root`, with slashes, without hidden folders; in no particular order.
+
+    Links to folders are not followed, so that a loop of them ends.
+    """
+    for folder, inside, files in os.walk(root):
+        inside[:] = [name for name in inside if not name.startswith(".") and name.lower() not in _IGNORED_FOLDERS]
+        base = Path(folder).relative_to(root).as_posix()
+        yield from (name if base == "." else f"{base}/{name}" for name in files if is_picture(name))
+
+
+class LeftOut(NamedTuple):
+    """A row of the source that is no picture of an expression, and why."""
+
+    row: int
+    source: str
+    reason: str
 
 
 @dataclass
@@ -38,6 +59,8 @@ class PictureReading:
         open: the picture of entry i, decoded. Raises MienError with the reason.
         peek: its height, width and channels by the header, or None.
         ordered: whether the order of entries means anything, so that votes may be joined by it.
+        left_out: rows that the source itself marks as showing no expression; they are told before the first block.
+        label: the label of entry i where it stands in a file of its own, read with the picture; else entries have it.
     """
 
     entries: list[Entry]
@@ -46,6 +69,8 @@ class PictureReading:
     names: Names | None
     ordered: bool = False
     notes: Notes = field(default_factory=Notes)
+    left_out: list[LeftOut] = field(default_factory=list)
+    label: Callable[[int], str] | None = None
 
     @property
     def total(self) -> int:
@@ -55,9 +80,10 @@ class PictureReading:
     def numeric(self) -> bool:
         return all(entry.label is None or entry.label.strip().isdigit() for entry in self.entries)
 
-    def survey(self) -> Counter[Shape]:
+    def survey(self, progress: Progress | None = None) -> Counter[Shape]:
         found: Counter[Shape] = Counter()
-        for shapes in ahead(lambda part: [self.peek(i) for i in part], self._parts()):
+        peeked = ahead(lambda part: [self.peek(i) for i in part], self._parts())
+        for shapes in told(peeked, progress, total=self.total):
             found.update(Shape(*shape) for shape in shapes if shape is not None)
         return found
 
@@ -83,6 +109,8 @@ class PictureReading:
         self.entries = [entry._replace(votes=votes.votes[row]) for row, entry in pairs]
 
     def blocks(self, shape: Shape, rejects: Rejects) -> Iterator[Block]:
+        for row, source, reason in self.left_out:
+            rejects.leave_out(row, source, reason)
         for block, faults in ahead(lambda part: self._decoded(part, shape), self._parts()):
             for entry, reason in faults:
                 rejects.add(entry.row, entry.source, reason)
@@ -94,8 +122,10 @@ class PictureReading:
         faults: list[tuple[Entry, str]] = []
         for i in part:
             try:
+                entry = self.entries[i]
+                found = entry if self.label is None else entry._replace(label=self.label(i))
                 pixels.append(resize(self.open(i), shape))
-                entries.append(self.entries[i])
+                entries.append(found)
             except MienError as error:
                 faults.append((self.entries[i], error.message))
         full = (shape.height, shape.width) if shape.channels == 1 else tuple(shape)

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import google_crc32c
-
 from mien.core.errors import MienError
 from mien.core.files import atomic_path
 
@@ -21,6 +19,8 @@ _HEAD = _LENGTH.size + _CRC.size
 
 def masked_crc(data: bytes) -> int:
     """CRC-32C, rotated right by 15 bits plus a constant, so that a CRC of data that holds CRCs stays useful."""
+    import google_crc32c  # loaded here, as only TFRecord files need it
+
     crc = int(google_crc32c.value(data))
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 

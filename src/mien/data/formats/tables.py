@@ -9,12 +9,13 @@ from pathlib import Path
 
 from mien.core.errors import MienError
 from mien.core.files import atomic_path
+from mien.core.picture import SUFFIXES
 from mien.data.dataset import SPLITS, Dataset
 from mien.data.formats import names_file
 from mien.data.formats.base import Entry, Names, Progress, not_this_format
 from mien.data.formats.csv_rows import header_of
 from mien.data.formats.lists import split_in
-from mien.data.formats.pictures import SUFFIXES, PictureReading, file_names, from_files, is_picture, write_pngs
+from mien.data.formats.pictures import PictureReading, file_names, from_files, is_picture, write_pngs
 from mien.data.split import split_of
 from mien.data.votes_file import FILE_NAME as VOTES_FILE
 from mien.data.votes_file import HEADER as VOTES_HEADER
@@ -26,15 +27,17 @@ _FILE = ("file", "filename", "file_name", "filepath", "file_path", "path", "pth"
 _LABEL = ("label", "labels", "class", "class_name", "emotion", "expression", "category", "target", "class_num",
           "class_id", "class_idx", "label_id", "y")  # fmt: skip
 _SPLIT = ("split", "usage", "set", "subset", "partition")
+_SUBJECT = ("subject", "subject_id", "person", "person_id", "identity")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Places of the columns in a table; label and split may be missing."""
+    """Places of the columns in a table; all but the file may be missing."""
 
     file: int
     label: int | None
     split: int | None
+    subject: int | None
     count: int
 
     @classmethod
@@ -43,12 +46,13 @@ class Columns:
         header = header_of(path) if path.suffix.lower() == ".csv" else []
         if "pixels" in header or header == [name.lower() for name in VOTES_HEADER]:
             return None
-        file, label, split = (
-            next((header.index(name) for name in wanted if name in header), None) for wanted in (_FILE, _LABEL, _SPLIT)
+        file, label, split, subject = (
+            next((header.index(name) for name in wanted if name in header), None)
+            for wanted in (_FILE, _LABEL, _SPLIT, _SUBJECT)
         )
         if file is None or (label is None and split_in(path.stem) != "test"):
             return None
-        return cls(file, label, split, len(header))
+        return cls(file, label, split, subject, len(header))
 
 
 def _tables_at(path: Path) -> list[Path]:
@@ -103,8 +107,10 @@ def _read_table(path: Path, first: int, finder: Finder) -> Iterator[tuple[Entry,
                 if columns.split is not None:
                     split = split_of(cells[columns.split]) or cells[columns.split] or None
                 label = cells[columns.label] if columns.label is not None else None
+                subject = cells[columns.subject] or None if columns.subject is not None else None
                 name = cells[columns.file]
-                yield Entry(first + i, name or f"{path.name}#{i}", label, split), finder.find(name)
+                source = name or f"{path.name}#{i}"
+                yield Entry(first + i, source, label, split, subject=subject), finder.find(name)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise MienError(f"{path}: cannot be read ({error})") from None
 
@@ -134,17 +140,23 @@ class Tables:
         return reading
 
     def write(self, dataset: Dataset, out: Path, *, progress: Progress | None = None) -> None:
-        """images/00012.png, labels.csv with file, label (a name) and split in the order of rows, and labels.txt."""
+        """images/00012.png, labels.csv with file, label (a name), split and person, and labels.txt; rows in order."""
         (out / "images").mkdir()
         files = [f"images/{name}" for name in file_names(len(dataset))]
         write_pngs(dataset, out, files=files, progress=progress)
         names = dataset.labels.names
         names_file.write_names(out / names_file.FILE_NAMES[0], names)
+        columns = {
+            "file": files,
+            "label": [names[label] if label >= 0 else "" for label in dataset.label.tolist()],
+            "split": dataset.split.tolist(),
+        }
+        if dataset.subject is not None:
+            columns["subject"] = dataset.subject.tolist()
         with atomic_path(out / "labels.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("file", "label", "split"))
-            for name, label, split in zip(files, dataset.label.tolist(), dataset.split.tolist(), strict=True):
-                writer.writerow((name, names[label] if label >= 0 else "", split))
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
         if dataset.votes is not None:
             plain = [name.rpartition("/")[2] for name in files]
             write_votes(out / VOTES_FILE, dataset.votes.tolist(), splits=dataset.split.tolist(), names=plain)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from google.protobuf.message import DecodeError
 from PIL import Image
 
 from mien.core.errors import MienError
@@ -19,7 +18,7 @@ from mien.data.dataset import SPLITS, Dataset
 from mien.data.formats import names_file
 from mien.data.formats.ahead import counted
 from mien.data.formats.base import Entry, Progress, not_this_format
-from mien.data.formats.example_proto import Example, build, values
+from mien.data.formats.example_proto import build, parse, values
 from mien.data.formats.lists import split_in
 from mien.data.formats.pictures import PictureReading, file_names, png
 from mien.data.formats.record_file import read_at, read_records, write_records
@@ -65,12 +64,9 @@ def _entries(path: Path, first: int) -> Iterator[tuple[Entry, Place]]:
         source = f"{path.name}#{i}"
         entry = Entry(first + i, source, None, by_name)
         if not fault:
-            try:
-                example = Example.FromString(data)
-            except DecodeError:
-                fault = "not a tensorflow.Example"
-            else:
-                entry = _entry(example, entry)
+            example = parse(data)
+            fault = "" if example is not None else "not a tensorflow.Example"
+            entry = _entry(example, entry) if not fault else entry
         yield entry, Place(path, offset, fault)
 
 
@@ -89,7 +85,7 @@ def _picture(place: Place) -> bytes | Image.Image:
     """The encoded picture of a record, or its raw pixels as a picture."""
     if place.fault:
         raise MienError(place.fault)
-    example = Example.FromString(read_at(place.path, place.offset))
+    example = parse(read_at(place.path, place.offset))
     data = next(iter(values(example, *_PICTURE)), None)
     if not isinstance(data, bytes):
         raise MienError(f"no picture under {', '.join(_PICTURE)}")

@@ -1,0 +1,67 @@
+"""`mien data split` and `mien data group`: dividing a set anew, and finding the copies that must stay together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from mien.cli.data_shown import print_dataset, summary
+from mien.cli.output import bars, console, print_json
+from mien.data.dataset import load
+from mien.data.redivide import FOLD, Division, split_data
+from mien.data.regroup import about_groups, write_groups
+
+
+def split(
+    packed: Path = typer.Argument(help="A packed data set."),
+    out: Path = typer.Option(..., "--out", "-o", help="Folder of the packed data set to write."),
+    val: float = typer.Option(0.1, help="Share of val."),
+    test: float = typer.Option(0.0, help="Share of test."),
+    folds: int | None = typer.Option(None, help="Divide all outside test into so many folds; val is then fold 0."),
+    keep_test: bool = typer.Option(False, "--keep-test", help="Leave test as it is; copies of it are left out."),
+    apart: bool = typer.Option(False, "--apart", help="Let copies go to different splits, as if nobody had looked."),
+    seed: int = typer.Option(0, help="Of the draw."),
+    force: bool = typer.Option(False, "--force", help="Replace a packed data set at --out."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+) -> None:
+    """Divide a packed data set anew: stratified by class, copies and people kept on one side."""
+    parent = load(packed)
+    division = Division(val=val, test=test, folds=folds, keep_test=keep_test, apart=apart, seed=seed)
+    with bars("pictures", "looking for copies", "writing") as (looking, writing):
+        divided = split_data(parent, out, division, force=force, looking=looking, progress=writing)
+    left_out = len(parent) - len(divided)
+    groups = None if apart else about_groups(divided.column("group"))
+    if as_json:
+        print_json(
+            {**summary(divided), "rule": divided.info.provenance["rule"], "groups": groups, "left_out": left_out}
+        )
+        return
+    print_dataset(divided)
+    if groups is not None:
+        console.print(f"· {groups['pictures']:,} pictures in {groups['groups']:,} groups of copies, kept together")
+    if folds:
+        console.print(f"· column `{FOLD}` of the manifest: folds 0 to {folds - 1}, val is fold 0")
+    if left_out:
+        console.print(f"· {left_out:,} copies of pictures in test left out")
+
+
+def group(
+    packed: Path = typer.Argument(help="A packed data set."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+) -> None:
+    """Look for copies and write their groups into the manifest, in place.
+
+    Pixels, labels, splits and fingerprint stay. `mien eval` then says the leak-free score beside the plain one.
+    """
+    with bars("pictures", "looking for copies") as (looking,):
+        grouped = write_groups(load(packed), progress=looking)
+    found = about_groups(grouped.column("group"))
+    if as_json:
+        print_json({"path": str(packed), "count": len(grouped), **found})
+    else:
+        console.print(
+            f"{found['pictures']:,} of {len(grouped):,} pictures are in {found['groups']:,} groups of copies"
+            f"; written into {packed / 'manifest.parquet'}",
+            markup=False,
+        )

@@ -1,0 +1,141 @@
+"""How `mien predict` tells what it found, picture by picture: a table for people, JSON for machines, drawings."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+from PIL import Image
+from rich.text import Text
+
+from mien.cli.output import console
+from mien.core.files import atomic_path
+from mien.deploy.annotate import annotate, annotate_crop
+from mien.deploy.answers import Sink
+from mien.deploy.photos import Face, Looked, Photo
+
+Failures = Mapping[str, str]
+_WIDEST_NAME = 48
+
+
+@contextmanager
+def table(sources: Iterable[str], names: Sequence[str], failures: Failures) -> Iterator[Sink]:
+    """Takes photos and prints a line for each face; at the end, on standard error, what could not be read."""
+    wide = max((min(len(source), _WIDEST_NAME) for source in sources), default=0)
+    label = max(map(len, names)) + len("unsure (?)")
+    pictures = 0
+
+    def show(photo: Photo) -> None:
+        nonlocal pictures
+        if not pictures:
+            console.print(f"{'picture':<{wide}}  {'label':<{label}}  probability  next", style="bold", markup=False)
+        pictures += 1
+        for line in _lines(photo, wide, label):
+            # As text: names of files and classes may hold what rich takes for markup, such as [1].
+            console.print(Text(line))
+
+    yield show
+    for message in failures.values():
+        typer.echo(f"mien: {message}", err=True)
+    if failures:
+        typer.echo(f"mien: {len(failures)} of {pictures + len(failures)} pictures not answered", err=True)
+
+
+def _lines(photo: Photo, wide: int, label: int) -> Iterator[str]:
+    if not photo.faces:
+        yield f"{photo.source:<{wide}}  no face found"
+    for number, face in enumerate(photo.faces, 1):
+        answer = f"unsure ({face.label}?)" if face.unsure else face.label
+        percent = f"{100 * face.probability:.1f} %"
+        where = "" if photo.is_crop else f"face {number} of {len(photo.faces)} {_where(face)}"
+        name, shown, second = f"{photo.source:<{wide}}", f"{answer:<{label}}", f"{_runner_up(face):<{label}}"
+        yield "  ".join((name, shown, f"{percent:>11}", second, where)).rstrip()
+
+
+def _where(face: Face) -> str:
+    left, top, right, bottom = face.box
+    return f"at {left:.0f},{top:.0f} ({right - left:.0f}×{bottom - top:.0f})"
+
+
+def _runner_up(face: Face) -> str:
+    others = [(value, name) for name, value in face.probabilities.items() if name != face.label]
+    if not others:
+        return ""
+    value, name = max(others)
+    return f"{name} {100 * value:.1f} %"
+
+
+@contextmanager
+def json_object(model: Path, failures: Failures) -> Iterator[Sink]:
+    """Takes photos and prints one JSON object, a prediction a line as they come: nothing is kept for the end."""
+    write = sys.stdout.write
+    write(f'{{\n"model": {_dumped(str(model))},\n"predictions": [')
+    empty: list[str] = []
+    comma = "\n"
+
+    def show(photo: Photo) -> None:
+        nonlocal comma
+        if not photo.faces:
+            empty.append(photo.source)
+        for number, face in enumerate(photo.faces, 1):
+            write(comma + _dumped(_facts(photo, number, face)))
+            comma = ",\n"
+
+    yield show
+    failed = [{"source": name, "error": message} for name, message in failures.items()]
+    write(f'\n],\n"without_faces": {_dumped(empty)},\n"failed": {_dumped(failed)}\n}}\n')
+
+
+def _facts(photo: Photo, number: int, face: Face) -> dict[str, Any]:
+    return {
+        "source": photo.source,
+        "face": number,
+        "label": face.label,
+        "probability": face.probability,
+        "probabilities": face.probabilities,
+        "unsure": face.unsure,
+        "crop": photo.is_crop,
+        "box": [round(value, 2) for value in face.box],
+        "landmarks": [[round(x, 2), round(y, 2)] for x, y in face.landmarks],
+        "score": round(face.score, 4),
+    }
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+class Drawings:
+    """Writes each picture with its faces marked into a folder, under its own name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._taken: set[Path] = set()
+
+    def add(self, looked: Looked, name: Path) -> None:
+        """Write one picture as `name` in the folder: PNG stays PNG, all else becomes JPEG."""
+        photo, picture = looked
+        marked = annotate_crop(picture, photo.faces[0]) if photo.is_crop else annotate(picture, photo.faces)
+        suffix = ".png" if name.suffix.lower() == ".png" else ".jpg"
+        self._save(marked, self._free(self.folder / name.with_suffix(suffix)))
+
+    def _free(self, path: Path) -> Path:
+        """`path`, or with a number where this run has written it already."""
+        found, number = path, 1
+        while found in self._taken:
+            number += 1
+            found = path.with_stem(f"{path.stem}-{number}")
+        self._taken.add(found)
+        return found
+
+    def _save(self, picture: Image.Image, path: Path) -> None:
+        with atomic_path(path) as temporary:
+            if path.suffix == ".png":
+                picture.save(temporary, "PNG")
+            else:
+                picture.save(temporary, "JPEG", quality=92)

@@ -1,0 +1,74 @@
+"""`mien video`: the faces of a video, followed from frame to frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from av.packet import Packet
+
+from mien.cli.interrupt import until_interrupted
+from mien.cli.output import print_json, progress
+from mien.cli.watching import Detection, Outputs, Wanted, facts, make_scene, open_outputs, print_summary
+from mien.faces.centerface import LONGEST_SIDE
+from mien.video.scene import Scene
+from mien.video.source import Frame, VideoFile
+from mien.video.watch import Summary, watch
+
+app = typer.Typer(add_completion=False)
+_INTERRUPTED = 130
+
+
+@app.command()
+def command(
+    file: Path = typer.Argument(help="The video."),
+    model: Path | None = typer.Option(None, "--model", "-m", help="Exported .onnx file or run; else mien's own."),
+    out: Path | None = typer.Option(None, "--out", "-o", help="Write the video with its faces marked, sound kept."),
+    timeline: Path | None = typer.Option(None, help="Write a row for each face and frame: .csv or .parquet."),
+    plot: Path | None = typer.Option(None, help="Write a PNG of the expression labels over time."),
+    every: int = typer.Option(1, min=1, help="Look at every n-th frame only."),
+    smooth: float = typer.Option(0.5, min=0, help="Seconds that probabilities are averaged over; 0: not at all."),
+    search_every: int = typer.Option(10, min=1, help="Search the whole of every n-th looked-at frame for new faces."),
+    detect_size: int = typer.Option(LONGEST_SIDE, min=32, help="Longer side in px that faces are searched at."),
+    labels: str | None = typer.Option(None, help="Label set to answer in: fer2013, ferplus8, fer5 …"),
+    head: str | None = typer.Option(None, help="Head to ask; else the one that fits the labels."),
+    threads: int | None = typer.Option(None, min=1, help="Threads to compute with."),
+    as_json: bool = typer.Option(False, "--json", help="Print the summary as one JSON object."),
+) -> None:
+    """Expression labels of the faces in a video: how they look, not what a person feels.
+
+    Faces keep their number as long as they are followed. Ctrl-C ends the work in good order: what was written so far
+    is complete and can be played.
+    """
+    detection = Detection(detect_size, search_every, threads)
+    scene = make_scene(model, detection, smooth_s=smooth, labels=labels, head=head)
+    wanted = Wanted(out, timeline, plot)
+    with until_interrupted() as stopped, VideoFile(file) as source:
+        kept = source.sound if out else []
+        with open_outputs(wanted, scene.label_names, title=file.name, rate=source.rate, sound=kept) as outputs:
+            summary = watch(
+                _watched(source, outputs), scene, outputs.watchers, every=every, sound=outputs.sound, stopped=stopped
+            )
+        interrupted = stopped()
+    _report(summary, scene, source, as_json=as_json)
+    raise typer.Exit(_INTERRUPTED if interrupted else 0)
+
+
+def _watched(source: VideoFile, outputs: Outputs) -> Iterator[Frame | Packet[Any]]:
+    with progress("frames") as bar:
+        task = bar.add_task(source.path.name, total=source.frame_count, note="")
+        for item in source.frames_and_sound(sound=outputs.sound is not None):
+            yield item
+            if isinstance(item, Frame):
+                bar.advance(task)
+
+
+def _report(summary: Summary, scene: Scene, source: VideoFile, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"video": str(source.path), "damaged_packets": source.damaged, **facts(summary, scene.label_names)})
+        return
+    print_summary(summary, scene.label_names)
+    if source.damaged:
+        typer.echo(f"mien: {source.path}: {source.damaged} damaged packets were passed over", err=True)

@@ -1,0 +1,142 @@
+"""What `mien video` and `mien webcam` share: the scene, where it is written to, and what is said at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from rich.table import Table
+from rich.text import Text
+
+from mien.cli.output import console
+from mien.core.errors import MissingExtraError
+from mien.deploy.runtime import Predictor
+from mien.faces.centerface import CenterFace
+from mien.video.follow import Follower
+from mien.video.recording import recording
+from mien.video.scene import Scene
+from mien.video.timeline import timeline
+from mien.video.watch import Summary, Watcher, into_recording, into_timeline
+
+_MOST_LISTED = 20
+
+
+class Wanted(NamedTuple):
+    """Files to write, each None where it is not wanted."""
+
+    out: Path | None
+    timeline: Path | None
+    plot: Path | None
+
+
+class Outputs(NamedTuple):
+    """Who is told of frames, and who takes the sound."""
+
+    watchers: list[Watcher]
+    sound: Callable[[Packet[Any]], None] | None
+
+
+class Detection(NamedTuple):
+    """How faces are found: longer side in px of what is searched, how often, with how many threads."""
+
+    size: int
+    every: int
+    threads: int | None
+
+
+def make_scene(
+    model: Path | None, detection: Detection, *, smooth_s: float, labels: str | None, head: str | None
+) -> Scene:
+    """A scene with CenterFace and an exported model. Raises MienError as these do."""
+    predictor = Predictor(model, threads=detection.threads)
+    detector = CenterFace(longest_side=detection.size, threads=detection.threads)
+    follower = Follower(detector, every=detection.every)
+    return Scene(predictor, follower, smooth_s=smooth_s, labels=labels, head=head)
+
+
+@contextmanager
+def open_outputs(
+    wanted: Wanted, names: Sequence[str], *, title: str, rate: Fraction, sound: Sequence[AudioStream] = ()
+) -> Iterator[Outputs]:
+    """Everything that is written, complete when the block ends.
+
+    Raises:
+        MienError: an ending that is not known, or a format that cannot hold the sound.
+        MissingExtraError: a plot without matplotlib, Parquet without pyarrow.
+    """
+    watchers: list[Watcher] = []
+    take: Callable[[Packet[Any]], None] | None = None
+    with ExitStack() as stack:
+        if wanted.timeline:
+            watchers.append(into_timeline(stack.enter_context(timeline(wanted.timeline, names))))
+        if wanted.out:
+            made = stack.enter_context(recording(wanted.out, rate=rate, sound=sound))
+            watchers.append(into_recording(made))
+            take = made.add_sound if sound else None
+        plot = _plot(names) if wanted.plot else None
+        if plot:
+            watchers.append(plot)
+        yield Outputs(watchers, take)
+    if plot and wanted.plot:
+        plot.save(wanted.plot, title)
+
+
+def _plot(names: Sequence[str]) -> Any:
+    try:  # here: matplotlib is large, and only a plot needs it
+        from mien.video.plot import TimelinePlot
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "matplotlib", "video") from None
+    return TimelinePlot(names)
+
+
+def facts(summary: Summary, names: Sequence[str]) -> dict[str, Any]:
+    """A summary as plain dictionaries, lists and numbers."""
+    return {
+        "frames": summary.frames,
+        "answered": summary.answered,
+        "with_faces": summary.with_faces,
+        "seconds": round(summary.seconds, 3),
+        "faces": [
+            {
+                "face": number,
+                "first_s": round(one.first_s, 3),
+                "last_s": round(one.last_s, 3),
+                "frames": one.frames,
+                "label": names[int(one.mean.argmax())],
+                "probabilities": {name: round(float(p), 4) for name, p in zip(names, one.mean, strict=True)},
+            }
+            for number, one in sorted(summary.faces.items())
+        ],
+    }
+
+
+def print_summary(summary: Summary, names: Sequence[str]) -> None:
+    """A line for each face, the longest seen first; and how many frames showed none."""
+    if summary.faces:
+        console.print(_table(summary, names))
+    left_out = len(summary.faces) - _MOST_LISTED
+    if left_out > 0:
+        console.print(f"{left_out} more faces, seen more briefly")
+    console.print(
+        f"{summary.frames:,} frames, {summary.seconds:.1f} s; {summary.answered:,} looked at, "
+        f"{summary.with_faces:,} of them with a face",
+        markup=False,
+    )
+
+
+def _table(summary: Summary, names: Sequence[str]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("face", "from s", "to s", "frames", "mostly", "probabilities, averaged over its time"):
+        table.add_column(column, justify="right" if column in ("face", "from s", "to s", "frames") else "left")
+    longest = sorted(summary.faces.items(), key=lambda item: -item[1].frames)[:_MOST_LISTED]
+    for number, one in longest:
+        order = one.mean.argsort()[::-1]
+        likeliest = ", ".join(f"{names[i]} {100 * one.mean[i]:.0f} %" for i in order[:3])
+        seen = f"{one.first_s:.1f}", f"{one.last_s:.1f}", f"{one.frames:,}"
+        table.add_row(str(number), *seen, Text(names[int(order[0])]), Text(likeliest))
+    return table

@@ -1,0 +1,143 @@
+"""Which pictures of a set are copies: equal, nearly equal, or mirrored."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.audit import hashes as hashing
+from mien.data.audit.align import aligned_correlation
+from mien.data.audit.descriptor import Floats, Pixels, blocks, thumbnails
+from mien.data.audit.groups import Groups, groups_of
+from mien.data.audit.search import Pairs, near_pairs
+from mien.data.dataset import Dataset
+from mien.data.formats.base import Progress
+
+# Hashes propose, the laying of one picture over the other decides: calibrated on FER2013, see docs/duplicates.md.
+# Strangers differ in 64 ± 6 of 128 bits; beyond 36 most pairs are strangers. The nearer the hashes, the lower the
+# correlation may be, as heavy blur or a line of text printed over the picture leaves it. Between them, it is linear.
+DISTANCE = 36
+BITS, CORRELATION = (12, 20, 28), (0.80, 0.90, 0.96)
+SIDE = 24
+# Pairs that are looked at closely, the nearest first: strangers who look alike grow with the square of the set.
+_PAIRS_A_PICTURE, _PAIRS_ALWAYS = 0.5, 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class Copies:
+    """The copies in a set of N pictures.
+
+    Attributes:
+        first: position (N,) of the first picture with the very same pixels: its own where it is the first.
+        pairs: positions (P, 2) of pictures that look the same without being equal, lower position first; of equal
+            pictures only the first is named.
+        mirrored: whether they do so as mirror images (P,).
+        correlation: of their grey levels, once laid over each other (P,).
+    """
+
+    first: NDArray[np.int64]
+    pairs: Pairs
+    mirrored: NDArray[np.bool_]
+    correlation: Floats
+
+    @cached_property
+    def exact(self) -> Pairs:
+        """Pairs (E, 2) of the first picture and each later one with the very same pixels."""
+        later = np.flatnonzero(self.first != np.arange(len(self.first)))
+        return np.stack([self.first[later], later], axis=1)
+
+    @cached_property
+    def group(self) -> Groups:
+        """Group ids (N,) of all copies, near and mirrored ones too; −1 for pictures without a copy."""
+        ids: Groups = groups_of(len(self.first), np.concatenate([self.exact, self.pairs]))
+        return ids
+
+    def linked(self, *, mirrored: bool) -> Pairs:
+        """The near pairs (n, 2) that are mirrored, or that are not."""
+        chosen: Pairs = self.pairs[self.mirrored == mirrored]
+        return chosen
+
+
+def find_copies(
+    images: Pixels,
+    *,
+    digests: Sequence[str] | None = None,
+    seed: int = 0,
+    tell: Progress | None = None,
+) -> Copies:
+    """Find the copies among pictures (N, H, W) or (N, H, W, 3), which may be memory-mapped.
+
+    Two pictures count as near when they are, as they are or one of them mirrored, the same photograph: another
+    brightness, contrast, size, compression, slight blur, a mark printed over it, and a slightly other cut are allowed
+    for. The test is the correlation once one is laid over the other (`align`), which must reach `CORRELATION`. Flat
+    pictures (`descriptor.FLAT`) are compared for equality only.
+
+    Args:
+        images: the pictures.
+        digests: one text a picture, the same for equal pixels only, such as the manifest's sha256; made if not given.
+        seed: of the shuffles that the search for candidates draws in large sets.
+        tell: called with the pictures done and their number.
+    """
+    first = _first_of_equals(digests if digests is not None else pixel_digests(images))
+    plain, turned, flat = hashing.hashes(images, hashing.thresholds(images, seed=seed), tell=tell)
+    rows = np.flatnonzero((first == np.arange(len(first))) & ~flat)
+    pairs, mirrored, distance = _candidates(plain[rows], turned[rows], seed)
+    pairs = rows[pairs]
+    measured = correlations(images, pairs, mirrored)
+    alike = measured >= np.interp(distance, BITS, CORRELATION)
+    return Copies(first, *_best(pairs[alike], mirrored[alike], measured[alike]))
+
+
+def of(data: Dataset, tell: Progress | None = None) -> Copies:
+    """The copies in a packed set, by the hashes in its manifest and its pixels."""
+    return find_copies(data.images, digests=data.table.column("sha256").to_pylist(), tell=tell)
+
+
+def pixel_digests(images: Pixels) -> list[str]:
+    """sha256 of the pixels of each picture, as the manifest has it."""
+    return [hashlib.sha256(np.ascontiguousarray(picture).data).hexdigest() for picture in np.asarray(images)]
+
+
+def correlations(images: Pixels, pairs: Pairs, mirrored: NDArray[np.bool_]) -> Floats:
+    """Correlation (P,) of the pictures of each pair laid over each other, the second one mirrored where said."""
+    result = np.zeros(len(pairs), np.float32)
+    for part in blocks(len(pairs), images):
+        other = np.array(images[pairs[part, 1]])
+        flip = mirrored[part]
+        other[flip] = other[flip][:, :, ::-1]
+        result[part] = aligned_correlation(thumbnails(images[pairs[part, 0]], SIDE), thumbnails(other, SIDE))
+    return result
+
+
+def _first_of_equals(digests: Sequence[str]) -> NDArray[np.int64]:
+    _, first, which = np.unique(np.array(digests, dtype=np.bytes_), return_index=True, return_inverse=True)
+    return np.asarray(first[which], np.int64)
+
+
+def _candidates(
+    plain: hashing.Hashes, turned: hashing.Hashes, seed: int
+) -> tuple[Pairs, NDArray[np.bool_], NDArray[np.int64]]:
+    """Pairs (P, 2) whose hashes are near, whether as mirror images, and in how many bits they differ."""
+    count = len(plain)
+    pairs, distance = near_pairs(np.concatenate([plain, turned]), DISTANCE, seed=seed)
+    a, b = pairs.T
+    # The first half are pictures, the second their mirror images. Each mirrored pair is there from either side, and
+    # two mirror images say what the pictures say.
+    wanted = np.flatnonzero((a < count) & ((b < count) | (b - count > a)))
+    wanted = wanted[np.argsort(distance[wanted], kind="stable")]
+    wanted = wanted[: max(_PAIRS_ALWAYS, int(_PAIRS_A_PICTURE * count))]
+    mirrored = b[wanted] >= count
+    return np.stack([a[wanted], b[wanted] - count * mirrored], axis=1), mirrored, distance[wanted]
+
+
+def _best(pairs: Pairs, mirrored: NDArray[np.bool_], measured: Floats) -> tuple[Pairs, NDArray[np.bool_], Floats]:
+    """Each pair once and in order: as it correlates more, unmirrored if that makes no difference."""
+    order = np.lexsort((mirrored, -measured, pairs[:, 1], pairs[:, 0]))
+    pairs, mirrored, measured = pairs[order], mirrored[order], measured[order]
+    new = np.append(True, (pairs[1:] != pairs[:-1]).any(1))[: len(pairs)]
+    return pairs[new], mirrored[new], measured[new]

@@ -1,0 +1,131 @@
+"""Applying corrections to a manifest: what changes, and during an import the change itself."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mien.core.errors import MienError, unknown_name
+from mien.core.labels import LabelSet
+from mien.data.corrections import Correction, counts, read
+from mien.data.pixel_file import copy_rows
+
+_HINT = "use the corrections with the set they were made for, imported with the same options; or delete the line"
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """What corrections make of a manifest of N rows.
+
+    Attributes:
+        label: new ids (N,).
+        flags: (N,) texts; relabelled pictures say what they were.
+        kept: (N,) rows that stay.
+        rule: what was done, for the provenance.
+    """
+
+    label: NDArray[np.int32]
+    flags: NDArray[np.str_]
+    kept: NDArray[np.bool_]
+    rule: dict[str, Any]
+
+    @property
+    def note(self) -> str:
+        """What was done, as a sentence."""
+        rule = self.rule
+        left = f", {rule['undecided']:,} not decided" if rule["undecided"] else ""
+        return f"{rule['file']}: {rule['relabelled']:,} labels changed, {rule['dropped']:,} pictures left out{left}"
+
+
+def correct(table: pa.Table, labels: LabelSet, path: Path) -> Corrected:
+    """Apply the corrections in the file `path` to a manifest, which is left as it is.
+
+    Raises:
+        MienError: a line of the file that cannot be read, or that is about a picture or a label which this manifest
+            does not have; or every picture is dropped.
+    """
+    corrections = read(path)
+    label = table.column("label").to_numpy().astype(np.int32)
+    flags = np.array(table.column("flags").to_pylist(), np.object_)
+    kept = np.ones(len(label), np.bool_)
+    changed = 0
+    for place, line in zip(locate(table, labels, corrections, path), corrections, strict=True):
+        if line.action == "drop":
+            kept[place] = False
+        elif line.action == "relabel" and (new := _id_of(line, labels, path)) != label[place]:
+            label[place], changed = new, changed + 1
+            flags[place] = ",".join(filter(None, (flags[place], f"relabelled from {line.label}")))
+    if not kept.any():
+        raise MienError(f"{path}: drops every picture of the set", hint="keep some")
+    rule = {
+        "verb": "corrections",
+        "file": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "relabelled": changed,
+        "dropped": int((~kept).sum()),
+        "undecided": counts(corrections)["undecided"],
+    }
+    return Corrected(label, flags.astype(np.str_), kept, rule)
+
+
+def locate(table: pa.Table, labels: LabelSet, corrections: Sequence[Correction], path: Path) -> list[int]:
+    """The row of the manifest that each line of the file `path` is about: its own, or where its source stands now.
+
+    Raises:
+        MienError: a line is about a picture or a label that this manifest does not have, or stands there twice.
+    """
+    sources, hashes = table.column("source").to_pylist(), table.column("sha256").to_pylist()
+    ids = table.column("label").to_pylist()
+    by_source = {source: place for place, source in enumerate(sources)}
+    places: list[int] = []
+    for line in corrections:
+        where = f"{path}: row {line.row} ({line.source})"
+        at_home = line.row < len(sources) and sources[line.row] == line.source
+        place = line.row if at_home else by_source.get(line.source)
+        if place is None:
+            raise MienError(f"{where}: this set has no such picture", hint=_HINT)
+        if hashes[place] != line.sha256:
+            raise MienError(f"{where}: this set has other pixels there", hint=_HINT)
+        if ids[place] < 0 or labels.index(line.label) != ids[place]:
+            own = labels.names[ids[place]] if ids[place] >= 0 else "no label"
+            raise MienError(f"{where}: labelled {own!r} in this set, {line.label!r} in the file", hint=_HINT)
+        places.append(place)
+    if len(set(places)) < len(places):
+        twice = corrections[next(i for i, place in enumerate(places) if place in places[:i])]
+        raise MienError(f"{path}: row {twice.row} ({twice.source}) stands there twice", hint="delete one of the lines")
+    return places
+
+
+def _id_of(line: Correction, labels: LabelSet, path: Path) -> int:
+    found = labels.index(line.target)
+    if found is None:
+        raise unknown_name(f"label in {path}, row {line.row}:", line.target, labels.names)
+    return found
+
+
+def correct_folder(folder: Path, table: pa.Table, labels: LabelSet, path: Path) -> tuple[pa.Table, str]:
+    """Apply corrections to a set that is being written: to its manifest and to `images.npy` in `folder`.
+
+    Returns the new manifest and a sentence on what was done. Raises MienError as `correct`.
+    """
+    corrected = correct(table, labels, path)
+    kept = corrected.kept
+    if not kept.all():
+        copy_rows(np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False), kept, folder / "kept.npy")
+        (folder / "kept.npy").replace(folder / "images.npy")
+    new = {
+        "row": np.arange(kept.sum(), dtype=np.int64),
+        "label": corrected.label[kept],
+        "flags": pa.array(corrected.flags[kept].tolist(), pa.string()),
+    }
+    table = table.filter(pa.array(kept))
+    for name, values in new.items():
+        table = table.set_column(table.column_names.index(name), name, pa.array(values))
+    return table, corrected.note

@@ -1,0 +1,107 @@
+"""From encoded pictures to faces with labels, a batch at a time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, final
+
+from PIL import Image
+
+from mien.core.errors import MienError
+from mien.core.labels import KNOWN
+from mien.core.picture import Pixels, decode
+from mien.deploy.photos import Find, Photo, PhotoReader
+from mien.deploy.runtime import Predictor
+from mien.faces.detector import Detector, Faces
+from mien.serve.header import FORMATS
+from mien.serve.wire import LabelSetName
+
+
+class Way(NamedTuple):
+    """How faces are found in a picture, and the label set to answer in (None: the model's own)."""
+
+    find: Find = "auto"
+    labels: LabelSetName | None = None
+
+
+class Asked(NamedTuple):
+    """An encoded picture, and what is asked about it."""
+
+    data: bytes
+    way: Way
+
+
+@final
+class _OneByOne:
+    """A detector that looks at one picture at a time: a large picture fills the processor by itself.
+
+    Measured with benchmarks/serve_load.py: gathered detection answers no more pictures a second and takes four times
+    the memory, while gathering the faces that were found pays. See docs/experiments.md.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+
+    def detect(self, pictures: Sequence[Pixels]) -> list[Faces]:
+        """As `Detector.detect`."""
+        return [self._detector.detect([picture])[0] for picture in pictures]
+
+
+@final
+class Engine:
+    """A detector and a model that answer batches; knows nothing of HTTP.
+
+    Args:
+        predictor: the model.
+        detector: finds the faces.
+        max_pixels: larger pictures are not decoded.
+    """
+
+    def __init__(self, predictor: Predictor, detector: Detector, *, max_pixels: int) -> None:
+        self.predictor = predictor
+        self._detector = _OneByOne(detector)
+        self._max_pixels = max_pixels
+        self._readers: dict[Way, PhotoReader] = {}
+
+    @property
+    def name(self) -> str:
+        """Of the model file, without folder and extension."""
+        return self.predictor.path.stem
+
+    def knows(self, labels: LabelSetName) -> bool:
+        """Whether the model has any of the labels of a set."""
+        return self.predictor.spec.best_head(KNOWN[labels])[1] > 0
+
+    def answer(self, batch: Sequence[Asked]) -> list[Photo | Exception]:
+        """For each picture what was found, or why it could not be read; none depends on the others.
+
+        Raises:
+            RuntimeError: the model itself fails, which is no picture's fault.
+        """
+        results: list[Photo | Exception | None] = [None] * len(batch)
+        ways: dict[Way, list[int]] = defaultdict(list)
+        for i, asked in enumerate(batch):
+            ways[asked.way].append(i)
+        for way, members in ways.items():
+            try:
+                for looked in self._reader(way).stream(self._decoded(batch, members, results)):
+                    results[int(looked.photo.source)] = looked.photo
+            except MienError as error:
+                raise RuntimeError(str(error)) from error
+        return [RuntimeError("a picture was left out") if result is None else result for result in results]
+
+    def _reader(self, way: Way) -> PhotoReader:
+        if way not in self._readers:
+            self._readers[way] = PhotoReader(self.predictor, detector=self._detector, find=way.find, labels=way.labels)
+        return self._readers[way]
+
+    def _decoded(
+        self, batch: Sequence[Asked], members: Sequence[int], results: list[Photo | Exception | None]
+    ) -> Iterator[tuple[str, Image.Image]]:
+        """Position and picture, decoded one after the other as they are asked for; errors go into `results`."""
+        for i in members:
+            try:
+                yield str(i), decode(batch[i].data, max_pixels=self._max_pixels, formats=FORMATS)
+            except MienError as error:
+                results[i] = error

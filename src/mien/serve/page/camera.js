@@ -1,0 +1,69 @@
+// The camera: frames as JPEG, one after the other as the server answers them.
+
+import { Stream } from "./ask.js";
+
+const LONGEST_SIDE = 640;
+const QUALITY = 0.85;
+const RETRY_MILLISECONDS = 500;
+
+export class Camera {
+  constructor(key, { onAnswer, onProblem, onEnd }) {
+    this.key = key;
+    this.told = { onAnswer, onProblem, onEnd };
+    this.video = document.createElement("video");
+    this.video.muted = true;
+    this.video.playsInline = true;
+    this.small = document.createElement("canvas");
+    this.answers = [];
+  }
+
+  /** Throws what getUserMedia throws. */
+  async start() {
+    this.media = await navigator.mediaDevices.getUserMedia({
+      video: { width: { ideal: LONGEST_SIDE }, height: { ideal: 480 }, facingMode: "user" },
+      audio: false,
+    });
+    this.video.srcObject = this.media;
+    await this.video.play();
+    this.stream = new Stream(this.key, {
+      onOpen: () => this.next(),
+      onAnswer: (picture, milliseconds) => {
+        this.told.onAnswer(picture, this.rate(milliseconds));
+        this.next();
+      },
+      onProblem: (problem) => {
+        this.told.onProblem(problem);
+        setTimeout(() => this.next(), RETRY_MILLISECONDS);
+      },
+      onEnd: (opened) => {
+        this.stop();
+        this.told.onEnd(opened);
+      },
+    });
+  }
+
+  stop() {
+    this.stopped = true;
+    this.stream?.close();
+    this.media?.getTracks().forEach((track) => track.stop());
+  }
+
+  next() {
+    if (this.stopped) return;
+    const { videoWidth: width, videoHeight: height } = this.video;
+    const scale = Math.min(1, LONGEST_SIDE / Math.max(width, height));
+    this.small.width = Math.round(width * scale);
+    this.small.height = Math.round(height * scale);
+    this.small.getContext("2d").drawImage(this.video, 0, 0, this.small.width, this.small.height);
+    this.small.toBlob((blob) => blob && this.stream.send(blob), "image/jpeg", QUALITY);
+  }
+
+  /** Answers of the last four seconds, as frames a second, and how long the last one took. */
+  rate(milliseconds) {
+    const now = performance.now();
+    this.answers = [...this.answers.filter((time) => now - time < 4000), now];
+    const span = (now - this.answers[0]) / 1000;
+    const frames = span > 0 ? (this.answers.length - 1) / span : 0;
+    return { frames: frames.toFixed(frames < 5 ? 1 : 0), milliseconds: Math.round(milliseconds) };
+  }
+}

@@ -1,0 +1,222 @@
+// What happens when: pictures come in by button, drop, paste or camera; answers go to the canvas and the cards.
+
+import { askPicture } from "./ask.js";
+import { Camera } from "./camera.js";
+import { Cards } from "./cards.js";
+import { readPicture } from "./picture.js";
+import { Stage } from "./stage.js";
+import { expression, percent, preferredLanguage, say, sayProblem, setLanguage } from "./words.js";
+
+const at = (id) => document.getElementById(id);
+const SPEAK_EVERY_MILLISECONDS = 3000;
+
+const stage = new Stage(at("canvas"), at("stage"));
+const cards = new Cards(at("faces"), { onChoose: choose });
+let key = ""; // in memory only
+let camera = null;
+let asking = null;
+let latest = null; // the last answer, told anew when the language changes
+let again = null; // what to do once a key is there
+let spokenAt = 0;
+
+// --- what a person sees and hears ---
+
+function choose(index) {
+  stage.choose(index);
+  cards.choose(index);
+}
+
+function sentence(picture) {
+  if (!picture.faces.length) return say("nobody");
+  const one = (face) => (face.unsure ? say("unsure") : say("sentence", expression(face.label), percent(face.probability)));
+  return say("summary", picture.faces.length, picture.faces.map(one).join(", "));
+}
+
+function tell(picture) {
+  latest = picture;
+  stage.mark(picture);
+  cards.show(picture.faces, (index, canvas) => stage.cutOut(index, canvas));
+  note(picture.faces.length ? (picture.is_crop ? say("cropped") : "") : say("nobody"));
+  const words = sentence(picture);
+  at("canvas").setAttribute("aria-label", words);
+  if (!camera || performance.now() - spokenAt > SPEAK_EVERY_MILLISECONDS) speak(words);
+}
+
+function speak(words) {
+  if (at("said").textContent === words) return;
+  at("said").textContent = words;
+  spokenAt = performance.now();
+}
+
+function note(words) {
+  at("none").textContent = words;
+  at("none").hidden = !words;
+}
+
+function complain(words) {
+  at("problem").textContent = words;
+  at("problem").hidden = !words;
+}
+
+function showLanguage(language) {
+  setLanguage(language);
+  document.documentElement.lang = language === "zh" ? "zh-Hans" : "en";
+  for (const place of document.querySelectorAll("[data-t]")) place.textContent = say(place.dataset.t);
+  for (const button of document.querySelectorAll("[data-language]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.language === language));
+  }
+  if (camera) at("camera").textContent = say("stop");
+  complain("");
+  if (latest) tell(latest);
+}
+
+function reset() {
+  asking?.abort();
+  asking = again = latest = null;
+  camera?.stop();
+  camera = null;
+  stage.clear();
+  cards.show([], () => {});
+  complain("");
+  note(say("waiting"));
+  at("camera").textContent = say("camera");
+  at("camera").setAttribute("aria-pressed", "false");
+  for (const id of ["clear", "rate", "key-form"]) at(id).hidden = true;
+  at("empty").hidden = false;
+}
+
+function begin() {
+  at("empty").hidden = true;
+  at("clear").hidden = false;
+}
+
+// --- pictures ---
+
+async function look(file) {
+  reset();
+  const mine = (asking = new AbortController());
+  try {
+    const { bitmap, picture } = await readPicture(file);
+    if (mine.signal.aborted) return;
+    begin();
+    stage.show(bitmap);
+    note(say("looking"));
+    tell(await askPicture(picture, key, mine.signal));
+  } catch (error) {
+    if (!mine.signal.aborted) refused(error, () => look(file));
+  }
+}
+
+function refused(error, retry) {
+  note("");
+  if (error.code === "unauthorised") {
+    again = retry;
+    at("key-form").hidden = false;
+    at("key").focus();
+  }
+  complain(sayProblem(error));
+}
+
+// --- the camera ---
+
+async function watch() {
+  reset();
+  if (!navigator.mediaDevices) {
+    complain(say("insecure"));
+    return;
+  }
+  const mine = new Camera(key, {
+    onAnswer: (picture, { frames, milliseconds }) => {
+      if (camera !== mine) return;
+      complain("");
+      tell(picture);
+      at("rate").textContent = say("rate", frames, milliseconds);
+      at("rate").hidden = false;
+    },
+    onProblem: (problem) => complain(sayProblem(problem)),
+    onEnd: (opened) => (camera === mine ? cameraEnded(opened) : undefined),
+  });
+  camera = mine;
+  at("camera").disabled = true;
+  try {
+    await mine.start();
+    if (camera !== mine) return mine.stop();
+    begin();
+    stage.show(mine.video, { mirrored: true });
+    note(say("looking"));
+    at("camera").textContent = say("stop");
+    at("camera").setAttribute("aria-pressed", "true");
+  } catch (error) {
+    mine.stop();
+    reset();
+    complain(say(error.name === "NotAllowedError" ? "refusedCamera" : "noCamera"));
+  } finally {
+    at("camera").disabled = false;
+  }
+}
+
+async function cameraEnded(opened) {
+  reset();
+  if (opened) return complain(say("streamEnded"));
+  // A browser does not say why a handshake was refused; the same question over HTTP does.
+  const headers = key ? { Authorization: `Bearer ${key}` } : {};
+  const answer = await fetch("/v1/model", { headers }).catch(() => null);
+  if (answer?.ok) complain(say("streamEnded"));
+  else refused(answer ? await answer.json() : { code: "unreachable" }, watch);
+}
+
+// --- ways in ---
+
+at("choose").addEventListener("click", () => at("file").click());
+at("file").addEventListener("change", () => {
+  const [file] = at("file").files;
+  at("file").value = ""; // so that the same file can be chosen again
+  if (file) look(file);
+});
+at("camera").addEventListener("click", () => (camera ? reset() : watch()));
+at("clear").addEventListener("click", () => {
+  reset();
+  at("choose").focus();
+});
+at("canvas").addEventListener("click", ({ clientX, clientY }) => {
+  const index = stage.at(clientX, clientY);
+  if (index >= 0) cards.choose(index, { focus: true });
+});
+at("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  key = at("key").value;
+  at("key").value = "";
+  const retry = again;
+  at("key-form").hidden = true;
+  complain("");
+  retry?.();
+});
+
+for (const event of ["dragenter", "dragover"]) {
+  document.addEventListener(event, (dragged) => {
+    dragged.preventDefault();
+    at("stage").classList.add("over");
+  });
+}
+for (const event of ["dragleave", "drop"]) {
+  document.addEventListener(event, (dragged) => {
+    dragged.preventDefault();
+    if (event === "drop" || !dragged.relatedTarget) at("stage").classList.remove("over");
+  });
+}
+document.addEventListener("drop", ({ dataTransfer }) => {
+  const [file] = dataTransfer.files;
+  if (file) look(file);
+});
+document.addEventListener("paste", ({ clipboardData }) => {
+  const [file] = clipboardData.files;
+  if (file) look(file);
+});
+for (const button of document.querySelectorAll("[data-language]")) {
+  button.addEventListener("click", () => {
+    localStorage.setItem("language", button.dataset.language);
+    showLanguage(button.dataset.language);
+  });
+}
+addEventListener("pagehide", () => camera?.stop());
+showLanguage(preferredLanguage());

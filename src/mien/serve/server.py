@@ -1,0 +1,115 @@
+"""The server around the app: uvicorn with clients that may not dawdle, and an end that answers who still waits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from mien.serve.settings import Limits, Settings
+
+
+def make_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
+    """A server that is not yet started, for an app and where it shall listen."""
+    limits = settings.limits
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http=_timed(limits),
+        ws="websockets-sansio",
+        ws_max_size=limits.body_bytes,
+        ws_per_message_deflate=False,  # JPEG frames do not get smaller
+        log_config=None,
+        access_log=False,  # uvicorn's line has the query; `mien.serve.log` writes ours
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=limits.connections,
+        timeout_graceful_shutdown=limits.shutdown_seconds,
+    )
+    return uvicorn.Server(config)
+
+
+def run(app: ASGIApp, settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C, answer what is in flight, then return.
+
+    Raises:
+        KeyboardInterrupt: it was Ctrl-C.
+    """
+    # uvicorn ends gracefully and then raises the signal once more; a server that did as it was told exits with 0.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    make_server(app, settings).run()
+
+
+def log_to_terminal() -> None:
+    """Requests and the server's own words on standard error, with the time."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    for name in ("mien", "uvicorn"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)
+
+
+def _timed(limits: Limits) -> type[asyncio.Protocol]:
+    """The protocol class with this server's patience: uvicorn makes its protocols itself."""
+
+    class Timed(TimedProtocol):
+        head_seconds = limits.head_seconds
+
+    return Timed
+
+
+class TimedProtocol(H11Protocol):
+    """Closes a connection that has no request under way for too long, however slowly it sends something.
+
+    uvicorn alone waits for ever for the head of a request, and for the rest of a body that was refused.
+    """
+
+    head_seconds: float
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client is there: its first request must follow."""
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Something came: the head is complete, or the time for it goes on running."""
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """The next request, and what is left of this one, must come in time."""
+        super().on_response_complete()
+        self._watch()
+
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        """A stream has its own times."""
+        self._stop()
+        super().handle_websocket_upgrade(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing more to wait for."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if answering or self.transport.get_protocol() is not self or self.transport.is_closing():
+            self._stop()
+        elif self._patience is None:
+            self._patience = self.loop.call_later(self.head_seconds, self.transport.close)
+
+    def _stop(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None

@@ -1,0 +1,151 @@
+"""What every way in shares: the queue, its limits, readiness and figures."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import math
+import time
+from collections.abc import Sequence
+from typing import final
+
+import numpy as np
+from PIL import Image
+
+from mien.core.errors import MienError
+from mien.deploy.photos import Photo
+from mien.serve.batcher import Batcher, QueueFullError
+from mien.serve.engine import Asked, Engine, Way
+from mien.serve.header import read_header
+from mien.serve.metrics import Metrics
+from mien.serve.problems import RequestError, busy
+from mien.serve.settings import Settings
+from mien.serve.uploads import Budget
+
+log = logging.getLogger("mien.serve")
+READY_FOR_SECONDS = 1.0
+# Part of the time for an answer that may be spoken for before it is asked: times of batches vary.
+IN_TIME = 0.7
+_WEIGHT_OF_LAST = 0.3
+
+
+@final
+class Service:
+    """One model behind one queue."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self.engine = engine
+        # A request for more than may ever wait would be told to come back for ever.
+        most = min(settings.limits.pictures, settings.batching.queue)
+        self.limits = settings.limits.model_copy(update={"pictures": most})
+        self.metrics = Metrics()
+        self.budget = Budget(settings.limits.all_bodies_bytes)
+        self.streams = 0
+        self._capacity = settings.batching.queue
+        self._batcher: Batcher[Asked, Photo] = Batcher(
+            self._run,
+            size=settings.batching.size,
+            wait_ms=settings.batching.wait_ms,
+            capacity=settings.batching.queue,
+            on_batch=self.metrics.batch,
+        )
+        self.metrics.waiting.set_function(lambda: self._batcher.waiting)
+        self._seconds_a_picture = 0.0
+        self._ready_until = 0.0
+        self._one_check = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Begin to answer, with one answer to itself: the first client does not wait for a cold model.
+
+        Raises:
+            RequestError: the model does not answer.
+        """
+        self._batcher.start()
+        await self.check_ready()
+
+    async def close(self) -> None:
+        """End; what still waits is cancelled."""
+        await self._batcher.close()
+
+    def asked(self, data: bytes, way: Way) -> Asked:
+        """A picture and what is asked about it, looked at from outside.
+
+        Raises:
+            RequestError: its header says that it is refused, or the model knows none of the labels.
+        """
+        read_header(data, max_pixels=self.limits.pixels)
+        if way.labels is not None and not self.engine.knows(way.labels):
+            raise RequestError("invalid_parameter", f"the model knows none of the labels of {way.labels}")
+        return Asked(data, way)
+
+    async def answer(self, asked: Sequence[Asked]) -> list[Photo]:
+        """The photos of what was asked, in its order.
+
+        Raises:
+            RequestError: the queue is full or too slow (503), too late (504), a picture that cannot be read (422).
+        """
+        self._check_in_time(len(asked))
+        try:
+            async with asyncio.timeout(self.limits.answer_seconds):
+                photos = await self._batcher.submit(asked)
+        except QueueFullError:
+            message = f"{self._batcher.waiting} of {self._capacity} places are taken"
+            raise busy(message, seconds=math.ceil(self._expected_seconds(0))) from None
+        except TimeoutError:
+            raise RequestError("timeout", f"no answer within {self.limits.answer_seconds:g} s") from None
+        except MienError as error:
+            raise RequestError("unreadable_picture", error.message, hint=error.hint) from None
+        self.metrics.pictures.inc(len(photos))
+        self.metrics.faces.inc(sum(len(photo.faces) for photo in photos))
+        return photos
+
+    def _expected_seconds(self, count: int) -> float:
+        """How long `count` more pictures will take with those that came before them, going by the last batches."""
+        return self._seconds_a_picture * (self._batcher.unanswered + count)
+
+    def _check_in_time(self, count: int) -> None:
+        """Tell whoever would wait in vain so at once: an answer that comes too late costs as much as one in time."""
+        expected = self._expected_seconds(count)
+        if self._batcher.waiting and expected > IN_TIME * self.limits.answer_seconds:
+            raise busy(f"about {expected:.0f} s of work came before it", seconds=math.ceil(expected))
+
+    async def check_ready(self) -> None:
+        """Let detector and model answer, at most once a second however often it is asked.
+
+        Raises:
+            RequestError: they do not (503).
+        """
+        async with self._one_check:
+            if time.monotonic() < self._ready_until:
+                return
+            probes = [Asked(_PROBE, Way("detect")), Asked(_PROBE, Way("crop"))]
+            try:
+                async with asyncio.timeout(self.limits.answer_seconds):
+                    _, whole = await self._batcher.submit(probes, beyond_capacity=True)
+            except Exception as error:  # whatever it is, the server is not ready
+                log.exception("the model does not answer")
+                raise RequestError("not_ready", f"the model does not answer ({type(error).__name__})") from None
+            if not whole.faces:
+                raise RequestError("not_ready", "the model gives no answer")
+            self._ready_until = time.monotonic() + READY_FOR_SECONDS
+
+    def _run(self, batch: list[Asked]) -> list[Photo | Exception]:
+        started = time.perf_counter()
+        results = self.engine.answer(batch)
+        seconds = time.perf_counter() - started
+        self.metrics.model_seconds.observe(seconds)
+        last = seconds / len(batch)
+        before = self._seconds_a_picture or last
+        self._seconds_a_picture = before + _WEIGHT_OF_LAST * (last - before)
+        return results
+
+
+def _probe() -> bytes:
+    file = io.BytesIO()
+    shade = np.linspace(40, 220, 96, dtype=np.uint8)
+    Image.fromarray(np.broadcast_to(shade, (96, 96)).copy()).save(file, "PNG")
+    return file.getvalue()
+
+
+_PROBE = _probe()

@@ -1,0 +1,57 @@
+"""Folds for cross-validation: stratified by label, with copies and people kept together, and kept in a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mien.core.errors import MienError
+from mien.core.files import atomic_path
+from mien.data.dataset import Dataset
+from mien.data.redivide import FOLD, OUTSIDE, with_people
+from mien.data.regroup import groups
+from mien.data.split import divide
+
+FILE = "folds.parquet"
+
+
+def with_folds(data: Dataset, folder: Path, folds: int, *, seed: int, write: bool = True) -> Dataset:
+    """The set with the column `fold`, as `data.redivide.take_fold` reads it: train and val divided, −1 in test.
+
+    Folds that the set has already are taken, as are those in `folder`, where new ones are written.
+
+    Raises:
+        MienError: a class has fewer pictures than there are folds, or the set's own folds are another number.
+    """
+    if FOLD in data.table.column_names and (data.column(FOLD) != OUTSIDE).any():
+        own = int(data.column(FOLD).max()) + 1
+        if own != folds:
+            raise MienError(f"{data.path}: it is divided into {own} folds, not {folds}", hint=f"--folds {own}")
+        return data
+    path = folder / FILE
+    if path.is_file():
+        fold = pq.read_table(path).column(FOLD).to_numpy()
+    else:
+        fold = _divided(data, folds, seed=seed)
+        if write:
+            with atomic_path(path) as temporary:
+                pq.write_table(pa.table({"row": np.arange(len(data)), FOLD: fold}), temporary)
+    names = data.table.column_names
+    table = data.table.drop_columns([FOLD]) if FOLD in names else data.table
+    return replace(data, table=table.append_column(FOLD, pa.array(fold)))
+
+
+def _divided(data: Dataset, folds: int, *, seed: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    free = data.split != "test"
+    counts = np.bincount(data.label[free & (data.label >= 0)], minlength=len(data.labels))
+    if (scarce := counts[counts > 0]).size and scarce.min() < folds:
+        name = data.labels.names[int(np.flatnonzero(counts == scarce.min())[0])]
+        raise MienError(f"{name} has {scarce.min()} pictures, too few for {folds} folds", hint="fewer folds")
+    together = with_people(groups(data), data.subject)
+    fold = np.full(len(data), OUTSIDE, np.int64)
+    fold[free] = divide(data.label[free], together[free], [1] * folds, seed=seed)
+    return fold

@@ -1,0 +1,166 @@
+"""Everything that a training needs in memory: data, net, optimiser, what it aims at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mien import __version__
+from mien.core.errors import MienError
+from mien.core.labels import FERPLUS8
+from mien.core.phases import phases
+from mien.core.recipe import Recipe
+from mien.core.rundir import RunDir
+from mien.core.spec import Head, ModelSpec, Normalise
+from mien.data.dataset import Dataset
+from mien.models import zoo
+from mien.models.classifier import build_classifier
+from mien.train.batches import NORMS, PROBE, Pictures, generator, load_pictures
+from mien.train.class_weights import class_weights
+from mien.train.loop import Parts
+from mien.train.machine import Machine
+from mien.train.objective import Objective
+from mien.train.optim import build_optimiser
+from mien.train.phase_rows import PhaseRows, left_out
+from mien.train.stages import LEFT_OUT, Stages
+from mien.train.start import begin
+from mien.train.step import Learner, make_learner
+from mien.train.store import RunStore
+from mien.train.teachers import Tell, taught
+
+
+def make_spec(data: Dataset, recipe: Recipe, rows: NDArray[np.int64]) -> ModelSpec:
+    """What the trained model will know about itself; normalisation figures come from the training `rows`."""
+    info = data.info
+    with_votes = recipe.data.votes and data.has_votes
+    # A set imported with FER+'s own labels still has the votes as something else: their distribution.
+    name = "labels" if with_votes and data.labels.name == FERPLUS8.name else data.labels.name
+    heads = [Head(name=name, labels=data.labels.names)]
+    if with_votes:
+        heads.append(Head(name=FERPLUS8.name, labels=FERPLUS8.names))
+    crop = recipe.data.crop
+    if crop is not None and crop > min(info.height, info.width):
+        raise MienError(
+            f"data.crop = {crop} is larger than the pictures ({info.height}×{info.width})",
+            hint="lower data.crop, or import the data with a larger --size",
+        )
+    return ModelSpec(
+        architecture=recipe.model.name,
+        options=zoo.lasting_options(recipe.model.name, recipe.model.options),
+        height=info.height,
+        width=info.width,
+        channels=info.channels,
+        crop=crop,
+        normalise=normalisation(data, recipe, rows),
+        heads=tuple(heads),
+        provenance={
+            "mien": __version__,
+            "recipe": recipe.name,
+            "data": info.fingerprint,
+            "data_name": info.name,
+        },
+    )
+
+
+def normalisation(data: Dataset, recipe: Recipe, rows: NDArray[np.int64]) -> Normalise:
+    """The recipe's normalisation; `dataset` measures mean and deviation per channel over `rows`, in units of 0–1."""
+    kind = recipe.data.normalise
+    if kind == "model":
+        return zoo.normalisation(recipe.model.name, channels=data.info.channels)
+    if kind != "dataset":
+        return Normalise(kind=kind)
+    total, squares, count = np.zeros(data.info.channels), np.zeros(data.info.channels), 0
+    for start in range(0, len(rows), 4096):
+        pixels = data.images[rows[start : start + 4096]].reshape(-1, data.info.channels) / 255.0
+        total, squares, count = total + pixels.sum(0), squares + (pixels**2).sum(0), count + len(pixels)
+    mean = total / count
+    deviation = np.sqrt(np.maximum(squares / count - mean**2, 1e-8))
+    return Normalise(kind="dataset", mean=tuple(mean.tolist()), std=tuple(deviation.tolist()))
+
+
+def training_rows(data: Dataset, recipe: Recipe) -> NDArray[np.int64]:
+    """Positions (n,) of the pictures that a recipe trains on."""
+    rows = data.rows("train")
+    if recipe.data.train_on_val:
+        rows = np.concatenate([rows, data.rows("val")])
+    used = data.label[rows] >= 0
+    if recipe.data.votes and data.votes is not None:
+        used |= data.votes[rows].any(1)
+    return rows[used & (data.column("weight")[rows] > 0)]
+
+
+def prepare(
+    data: Dataset, recipe: Recipe, run: RunDir, machine: Machine, *, fresh: bool = True, tell: Tell | None = None
+) -> tuple[Parts, Learner]:
+    """Model, optimiser and data in memory; `fresh` brings starting weights, which a resumed run does not need.
+
+    Raises:
+        MienError: keys of the recipe that do not fit the data, the net or the teachers.
+    """
+    rows = training_rows(data, recipe)
+    spec = make_spec(data, recipe, rows)
+    torch.manual_seed(recipe.train.seed)
+    device = machine.device
+    first = spec.model_copy(update={"options": recipe.model.options})
+    model = build_classifier(first if fresh else spec, start=fresh).to(device)
+    if fresh:
+        begin(model, recipe.model, data.images, rows)
+    model = model.to(memory_format=torch.channels_last)
+    evaluated = build_classifier(spec, start=False).to(device).to(memory_format=torch.channels_last).eval()
+    learner = make_learner(model, build_optimiser(model, recipe.optimiser), recipe, machine)
+    with_votes = len(spec.heads) > 1
+    pictures = load_pictures(data, rows, device=device, loss=recipe.loss, with_votes=with_votes)
+    objective = Objective(
+        recipe,
+        pictures,
+        class_weights=class_weights(data.label[rows], data.labels, recipe.loss),
+        teachers=taught(data, rows, spec, recipe.distill, folder=run.teachers, machine=machine, tell=tell),
+    )
+    kept = PhaseRows(run.phases)
+    stages = Stages(phases(recipe), rows, pictures, objective, evaluated, machine, kept)
+    if fresh:
+        _keep_left_out(data, stages)
+    stages.check()
+    parts = Parts(
+        recipe=recipe,
+        machine=machine,
+        stages=stages,
+        evaluated=evaluated,
+        val=load_pictures(data, data.rows("val"), device=device, loss=None, with_votes=with_votes),
+        probe=_probe(data, rows, recipe, device, with_votes),
+        norms=_drawn(pictures, recipe) if learner.average and learner.average.stale_norms else None,
+        store=RunStore(run, spec, recipe),
+    )
+    return parts, learner
+
+
+def _keep_left_out(data: Dataset, stages: Stages) -> None:
+    """Write down in the run which pictures its phases leave out: their files may be gone at a resume."""
+    for phase in stages.phases:
+        if phase.config.leave_out is None:
+            continue
+        found = left_out(Path(phase.config.leave_out), data, stages.rows)
+        if stages.machine.is_first:
+            stages.kept.save(phase.number, LEFT_OUT, row=found)
+    stages.machine.wait()
+
+
+def _drawn(pictures: Pictures, recipe: Recipe) -> torch.Tensor:
+    """Training pictures, always the same ones, on which the norms of averaged weights are estimated."""
+    count = min(recipe.average.norm_pictures, len(pictures))
+    chosen = generator(recipe.train.seed, NORMS).choice(len(pictures), count, replace=False)
+    return pictures.images[torch.from_numpy(np.sort(chosen)).to(pictures.images.device)]
+
+
+def _probe(
+    data: Dataset, rows: NDArray[np.int64], recipe: Recipe, device: torch.device, with_votes: bool
+) -> Pictures | None:
+    """Training pictures, the same ones each epoch, measured as validation is: the honest training accuracy."""
+    if not recipe.train.probe:
+        return None
+    count = min(recipe.train.probe, len(rows))
+    chosen = generator(recipe.train.seed, PROBE).choice(rows, count, replace=False)
+    return load_pictures(data, np.sort(chosen), device=device, loss=None, with_votes=with_votes)

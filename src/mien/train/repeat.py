@@ -1,0 +1,142 @@
+"""The same training several times: with other seeds, on other folds, or both; mean and spread of what came out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.core.errors import MienError
+from mien.core.files import write_json, write_text
+from mien.core.recipe import Recipe
+from mien.core.rundir import RunDir
+from mien.data.dataset import Dataset
+from mien.data.redivide import take_fold
+from mien.train.checkpoint import Progress
+from mien.train.folds import with_folds
+from mien.train.loop import Watcher
+from mien.train.machine import Machine
+from mien.train.run import resume, train
+from mien.train.store import to_csv
+
+FILE, TABLE = "repeat.json", "repeat.csv"
+Row = dict[str, Any]
+# What is summed up over the runs, of the last epoch and of the best one.
+FIGURES = ("val_accuracy", "val_loss", "val_ferplus_accuracy", "train_eval_accuracy")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the trainings."""
+
+    name: str
+    seed: int
+    fold: int | None
+
+
+def members(recipe: Recipe, *, seeds: int, folds: int | None) -> list[Member]:
+    """The trainings, seeds counted from the recipe's; every seed sees every fold."""
+    numbers: list[int | None] = [None] if folds is None else list(range(folds))
+    found = []
+    for i, fold in product(range(seeds), numbers):
+        seed = recipe.train.seed + i
+        parts = ([] if fold is None else [f"fold-{fold}"]) + ([f"seed-{seed}"] if seeds > 1 or fold is None else [])
+        found.append(Member("-".join(parts), seed, fold))
+    return found
+
+
+def repeat(
+    data: Dataset,
+    recipe: Recipe,
+    out: Path,
+    watch: Callable[[Recipe, str], Watcher],
+    *,
+    seeds: int = 1,
+    folds: int | None = None,
+) -> Row:
+    """Train every member into a folder of its own below `out`, and sum up.
+
+    Finished members are not trained again and an interrupted one goes on, so the same call ends what was begun, and a
+    call with more seeds adds them. What is asked of `out` in `repeat.json` is written after each member.
+
+    Args:
+        data: a packed set. Folds divide its train and val together; its test is never touched.
+        recipe: its seed is the first one.
+        out: the folder.
+        watch: given a member's recipe and name, makes what sees its training go on.
+        seeds: how many.
+        folds: how many, each once val; None: the set's own train and val.
+
+    Returns:
+        What `repeat.json` holds: `runs`, a row each, and `summary`.
+
+    Raises:
+        MienError: nothing to repeat, or `out` belongs to another recipe, data set or folds.
+    """
+    if seeds < 1 or (folds is not None and folds < 2):
+        raise MienError(f"{seeds} seeds and {folds} folds: nothing to repeat", hint="at least 1 seed, and 2 folds")
+    first = Machine(recipe.train).is_first
+    facts = {"recipe": recipe.model_dump(mode="json"), "data": data.info.fingerprint, "folds": folds}
+    rows: list[Row] = _begun(out, facts)
+    known = {row["name"] for row in rows}
+    divided = data if folds is None else with_folds(data, out, folds, seed=recipe.train.seed, write=first)
+    for member in members(recipe, seeds=seeds, folds=folds):
+        if member.name in known:
+            continue
+        rows.append(_train(divided, recipe, out, member, watch))
+        if first:
+            write_text(out / TABLE, to_csv(rows))
+            write_json(out / FILE, {**facts, "runs": rows, "summary": summary(rows)})
+    return {**facts, "runs": rows, "summary": summary(rows)}
+
+
+def _begun(out: Path, facts: Row) -> list[Row]:
+    """The rows of members that are finished. Raises MienError when they belong to something else."""
+    path = out / FILE
+    if not path.is_file():
+        return []
+    told = json.loads(path.read_text(encoding="utf-8"))
+    for key, value in facts.items():
+        if told.get(key) != value:
+            raise MienError(f"{out}: its runs have another {key}", hint="choose another --out")
+    return list(told["runs"])
+
+
+def _train(data: Dataset, recipe: Recipe, out: Path, member: Member, watch: Callable[[Recipe, str], Watcher]) -> Row:
+    seeded = recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": member.seed})})
+    shown = data if member.fold is None else take_fold(data, member.fold)
+    run, watcher = RunDir(out / member.name), watch(seeded, member.name)
+    begun = run.recipe.is_file()
+    finished = resume(run, shown, watcher) if begun else train(shown, seeded, run.path, watcher)
+    return _row(member, finished.progress)
+
+
+def _row(member: Member, progress: Progress) -> Row:
+    last, best = progress.rows[-1], progress.rows[progress.best_epoch - 1]
+    row: Row = {"name": member.name, "seed": member.seed, "fold": member.fold}
+    row |= {"epochs": progress.epoch, "best_epoch": progress.best_epoch, "seconds": round(progress.seconds, 1)}
+    for which, found in (("last", last), ("best", best)):
+        row |= {f"{which}_{name}": found[name] for name in FIGURES if name in found}
+    return row
+
+
+def summary(rows: Sequence[Row]) -> dict[str, dict[str, float | int | None]]:
+    """Of each figure of the runs: mean, deviation (n − 1, None for one run), least, most and number."""
+    names = [f"{which}_{name}" for which in ("last", "best") for name in FIGURES]
+    return {name: spread([row[name] for row in rows if name in row]) for name in names if name in rows[0]}
+
+
+def spread(values: Sequence[float]) -> dict[str, float | int | None]:
+    """Mean, deviation, least, most and number of values that are not NaN."""
+    found = np.array([value for value in values if not math.isnan(value)])
+    if not len(found):
+        return {"mean": None, "deviation": None, "least": None, "most": None, "n": 0}
+    deviation = float(found.std(ddof=1)) if len(found) > 1 else None
+    extremes = {"least": float(found.min()), "most": float(found.max())}
+    return {"mean": float(found.mean()), "deviation": deviation, **extremes, "n": len(found)}

@@ -1,0 +1,160 @@
+"""A phase at work: its pictures, batches and step, made when the training comes to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from mien.core.errors import MienError
+from mien.core.phases import Phase
+from mien.data.sampling import Sampling
+from mien.train.batches import Batches, Pictures
+from mien.train.checkpoint import Progress
+from mien.train.freeze import check_freeze, freeze
+from mien.train.machine import Machine
+from mien.train.mining import examine, hardest
+from mien.train.objective import Objective
+from mien.train.phase_rows import PhaseRows
+from mien.train.step import Learner, Step
+
+HARD, LEFT_OUT = "hard", "left-out"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the loop runs in one phase."""
+
+    phase: Phase
+    batches: Batches
+    step: Step
+
+
+@dataclass
+class Stages:
+    """The phases of a training.
+
+    Attributes:
+        phases: in order.
+        rows: positions (n,) of the training pictures in the packed set.
+        pictures: they themselves.
+        objective: what a batch costs.
+        evaluated: the net that is measured; asked for the hard examples.
+        machine: processes and device.
+        kept: which pictures a phase trains on.
+    """
+
+    phases: tuple[Phase, ...]
+    rows: NDArray[np.int64]
+    pictures: Pictures
+    objective: Objective
+    evaluated: nn.Module
+    machine: Machine
+    kept: PhaseRows
+    _now: Stage | None = field(default=None, init=False)
+
+    def check(self) -> None:
+        """Refuse now what would fail in a later phase.
+
+        Raises:
+            MienError: too few pictures, a size that the net does not take, or parts of names that are not there.
+        """
+        for phase in self.phases:
+            check_freeze(self.evaluated, phase.config.freeze, phase=phase.number)
+            if phase.config.size is not None:
+                self._try_size(phase.config.size, phase.number)
+            able = self._allowed(phase) & ((self._labels >= 0) | (phase.config.pictures != HARD))
+            if not able.any():
+                raise MienError(f"phase {phase.number}: pictures = hard needs labels, not votes alone")
+            self._batches(phase, np.flatnonzero(able))
+
+    def at(self, learner: Learner, progress: Progress) -> Stage:
+        """The stage of the epoch that comes next; a new phase is entered."""
+        if self._now is None or not self._now.phase.first <= progress.epoch < self._now.phase.end:
+            phase = next(p for p in self.phases if p.first <= progress.epoch < p.end)
+            self._now = self._enter(phase, learner, progress)
+        return self._now
+
+    def is_last(self, phase: Phase) -> bool:
+        """Whether no other phase follows."""
+        return phase is self.phases[-1]
+
+    def _enter(self, phase: Phase, learner: Learner, progress: Progress) -> Stage:
+        if freeze(learner.model, phase.config.freeze):
+            learner.wrapped = learner.model
+            learner.wrapped = self.machine.wrap_anew(learner.model)
+        learner.optimiser.complete()
+        batches = self._batches(phase, self._chosen(phase, learner, progress))
+        before = progress.position - progress.epoch * batches.per_epoch - progress.step
+        step = Step(phase.recipe, self.pictures, self.machine, objective=self.objective, size=phase.config.size)
+        return Stage(phase, replace(batches, offset=before), step)
+
+    def _batches(self, phase: Phase, chosen: NDArray[np.int64]) -> Batches:
+        recipe = phase.recipe
+        sampling = Sampling.of(self._labels[chosen], recipe.data)
+        return Batches(
+            len(self.pictures),
+            recipe.train.batch_size,
+            recipe.train.seed,
+            rank=self.machine.rank,
+            world=self.machine.processes,
+            sampling=replace(sampling, members=tuple(chosen[members] for members in sampling.members)),
+        )
+
+    @property
+    def _labels(self) -> NDArray[np.int64]:
+        return np.asarray(self.pictures.labels.cpu().numpy())
+
+    def _allowed(self, phase: Phase) -> NDArray[np.bool_]:
+        """Training pictures (n,) that a phase does not leave out."""
+        left = self.kept.load(phase.number, LEFT_OUT)
+        return ~np.isin(self.rows, left) if left is not None else np.ones(len(self.rows), bool)
+
+    def _chosen(self, phase: Phase, learner: Learner, progress: Progress) -> NDArray[np.int64]:
+        """Positions in the training set that a phase shows."""
+        allowed = self._allowed(phase)
+        if phase.config.pictures != HARD:
+            return np.flatnonzero(allowed)
+        kept = self.kept.load(phase.number, HARD)
+        if kept is not None:
+            return np.flatnonzero(np.isin(self.rows, kept))
+        if progress.epoch > phase.first or progress.step:
+            raise MienError(f"{self.kept.folder}: the hard examples of phase {phase.number} are gone")
+        return self._mine(phase, learner, allowed)
+
+    def _mine(self, phase: Phase, learner: Learner, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
+        train, labels = phase.recipe.train, self._labels
+        self.evaluated.load_state_dict(learner.averaged())
+        answers = examine(self.evaluated, self.pictures, self.machine, batch_size=train.eval_batch_size)
+        chosen = hardest(labels, answers, allowed, least=train.batch_size)
+        if self.machine.is_first:
+            self.kept.save(
+                phase.number,
+                HARD,
+                row=self.rows[chosen],
+                label=labels[chosen],
+                answer=answers.answer[chosen],
+                loss=answers.loss[chosen],
+            )
+        self.machine.wait()
+        return chosen
+
+    @torch.no_grad()
+    def _try_size(self, size: int, number: int) -> None:
+        height, width = self.pictures.images.shape[2:]
+        if size > min(height, width):
+            raise MienError(
+                f"phase {number}: size = {size} is larger than the pictures ({height}×{width})",
+                hint="a phase reduces pictures; import the data with a larger --size",
+            )
+        try:
+            channels = self.pictures.images.shape[1]
+            self.evaluated(torch.zeros(1, channels, size, size, device=self.machine.device))
+        except (RuntimeError, AssertionError, ValueError) as error:
+            raise MienError(
+                f"phase {number}: the net takes no pictures of {size}×{size} px ({error})",
+                hint="nets that end in a global mean take any size, such as mien-m and resnet-fer",
+            ) from None

@@ -1,0 +1,154 @@
+"""What trained models say of the training pictures, asked once and kept in the run folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from torch import Tensor
+
+from mien.core.errors import MienError
+from mien.core.files import atomic_path
+from mien.core.recipe_keys import DistillConfig
+from mien.core.spec import Head, ModelSpec
+from mien.data.dataset import Dataset
+from mien.evaluate import tta
+from mien.evaluate.answerer import Answerer, Answers, open_answerer
+from mien.evaluate.predict import predict_probabilities
+from mien.train.losses import soften
+from mien.train.machine import Machine
+
+Tell = Callable[[int, int], None]
+_FACTS = "mien-teacher"
+
+
+def taught(
+    data: Dataset,
+    rows: NDArray[np.int64],
+    spec: ModelSpec,
+    config: DistillConfig,
+    *,
+    folder: Path,
+    machine: Machine,
+    tell: Tell | None = None,
+) -> tuple[Tensor | None, ...]:
+    """For each head of a net the teachers' answers (n, K) to the training pictures at `rows`, None without teachers.
+
+    The mean over the teachers of their answers at the temperature of `config` (Hinton et al. 2015, arXiv 1503.02531,
+    section 2). A teacher answers the labels of a head by its own head of the same labels, in whatever order.
+
+    Args:
+        data: the packed set.
+        rows: positions of the training pictures.
+        spec: of the net that learns.
+        config: teachers, views, temperature.
+        folder: where each teacher's answers are kept, and found again by a resumed run, teacher or no.
+        machine: whose processes share the work.
+        tell: called with how many answers there are and will be.
+
+    Raises:
+        MienError: a teacher that is no model, takes other pictures, or has none of the labels.
+    """
+    if not config.teachers:
+        return tuple(None for _ in spec.heads)
+    asked = _Asked(data, rows, config, machine)
+    answers = [asked.of(number, folder / f"{number}.safetensors", tell) for number in range(len(config.teachers))]
+    found = [[_by_label(head, answer) for answer in answers] for head in spec.heads]
+    for number, name in enumerate(config.teachers):
+        if all(of_head[number] is None for of_head in found):
+            labels = "; ".join(", ".join(head.labels) for head in spec.heads)
+            raise MienError(f"{name}: has no head with the labels that are to be learned", hint=f"they are: {labels}")
+    return tuple(_mean(of_head, config.temperature, machine.device) for of_head in found)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Asks teachers, or reads what they said before."""
+
+    data: Dataset
+    rows: NDArray[np.int64]
+    config: DistillConfig
+    machine: Machine
+
+    def of(self, number: int, path: Path, tell: Tell | None) -> list[tuple[Head, NDArray[np.float32]]]:
+        """The heads of a teacher and its answers (n, K) by them."""
+        facts = self._facts(self.config.teachers[number])
+        kept = _read(path, facts)
+        if kept is not None:
+            return kept
+        answerer = open_answerer(
+            Path(self.config.teachers[number]),
+            device=self.machine.device,
+            precision="bf16" if self.machine.precision == "bf16" else "fp32",
+        )
+        done = _Counter(number * len(self.rows), len(self.config.teachers) * len(self.rows), tell)
+        answers = self._ask(answerer, done)
+        if self.machine.is_first:
+            heads = [head.model_dump(mode="json") for head in answerer.spec.heads]
+            with atomic_path(path) as temporary:
+                save_file(answers, temporary, metadata={_FACTS: json.dumps({"facts": facts, "heads": heads})})
+        self.machine.wait()
+        return [(head, answers[head.name]) for head in answerer.spec.heads]
+
+    def _facts(self, name: str) -> dict[str, Any]:
+        """What the answers depend on, apart from the teacher's own weights: the run keeps to what was said at first."""
+        rows = hashlib.sha256(self.rows.tobytes()).hexdigest()
+        return {"teacher": name, "views": self.config.views, "data": self.data.info.fingerprint, "rows": rows}
+
+    def _ask(self, answerer: Answerer, done: _Counter) -> Answers:
+        views, world = tta.variants(self.config.views, answerer.spec), self.machine.processes
+        own = self.rows[self.machine.rank :: world]
+        part = predict_probabilities(
+            answerer, self.data.images, rows=own, variants=views, progress=lambda n: done.add(n * world)
+        )
+        if world == 1:
+            return part
+        whole = {name: torch.zeros(len(self.rows), values.shape[1]) for name, values in part.items()}
+        for name, values in part.items():
+            whole[name][self.machine.rank :: world] = torch.from_numpy(values)
+        return {name: self.machine.sum(values.to(self.machine.device)).cpu().numpy() for name, values in whole.items()}
+
+
+@dataclass
+class _Counter:
+    done: int
+    total: int
+    tell: Tell | None
+
+    def add(self, count: int) -> None:
+        self.done = min(self.done + count, self.total)
+        if self.tell is not None:
+            self.tell(self.done, self.total)
+
+
+def _read(path: Path, facts: dict[str, Any]) -> list[tuple[Head, NDArray[np.float32]]] | None:
+    """What a teacher said before, None when it was asked something else or its file is damaged."""
+    try:
+        with safe_open(path, framework="np") as file:
+            told = json.loads((file.metadata() or {})[_FACTS])
+            heads = [Head.model_validate(head) for head in told["heads"]]
+            return [(h, file.get_tensor(h.name)) for h in heads] if told["facts"] == facts else None
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return None
+
+
+def _by_label(head: Head, answers: Sequence[tuple[Head, NDArray[np.float32]]]) -> NDArray[np.float32] | None:
+    """The answers of a teacher in the order of a head's labels; None when no head of its has them all and no others."""
+    fitting = [(own, values) for own, values in answers if set(own.labels) == set(head.labels)]
+    for own, values in sorted(fitting, key=lambda pair: pair[0].name != head.name):
+        return values[:, [own.labels.index(label) for label in head.labels]]
+    return None
+
+
+def _mean(answers: Sequence[NDArray[np.float32] | None], temperature: float, device: torch.device) -> Tensor | None:
+    soft = [soften(torch.from_numpy(values), temperature) for values in answers if values is not None]
+    return torch.stack(soft).mean(0).to(device) if soft else None

@@ -1,0 +1,140 @@
+"""Through a video from its first frame to its last, to every place that wants to know what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, final
+
+import numpy as np
+from av.packet import Packet
+from numpy.typing import NDArray
+from PIL import Image
+
+from mien.core.picture import Pixels
+from mien.deploy.annotate import annotate
+from mien.video.recording import Recording
+from mien.video.scene import Scene, Seen
+from mien.video.source import Frame
+from mien.video.timeline import Timeline
+
+
+class Watcher(Protocol):
+    """Is told of each frame of a video in its order."""
+
+    def __call__(self, frame: Frame, seen: Sequence[Seen], *, answered: bool) -> None:
+        """What is seen in a frame; not `answered`, it is what was seen in the last answered one."""
+        ...
+
+
+@final
+@dataclass
+class Presence:
+    """A face over the whole video: when it was seen, and the sum of its probabilities over the answered frames."""
+
+    first_s: float
+    last_s: float
+    frames: int
+    total: NDArray[np.float64]
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Probabilities (K,) over its time."""
+        return self.total / self.frames
+
+
+@final
+@dataclass
+class Summary:
+    """What a video showed; grows with the number of different faces only.
+
+    Attributes:
+        frames: all that were read.
+        answered: those that were looked at.
+        with_faces: of these, those that showed a face.
+        seconds: time of the last frame.
+        faces: by their number.
+    """
+
+    frames: int = 0
+    answered: int = 0
+    with_faces: int = 0
+    seconds: float = 0.0
+    faces: dict[int, Presence] = field(default_factory=dict)
+
+    def add(self, frame: Frame, seen: Sequence[Seen], *, answered: bool) -> None:
+        """Count a frame; a `Watcher`."""
+        self.frames, self.seconds = self.frames + 1, frame.time_s
+        if not answered:
+            return
+        self.answered += 1
+        self.with_faces += bool(seen)
+        for number, face in seen:
+            row = np.fromiter(face.probabilities.values(), np.float64)
+            known = self.faces.setdefault(number, Presence(frame.time_s, frame.time_s, 0, np.zeros(len(row))))
+            known.last_s, known.frames, known.total = frame.time_s, known.frames + 1, known.total + row
+
+
+def watch(
+    source: Iterable[Frame | Packet[Any]],
+    scene: Scene,
+    watchers: Sequence[Watcher],
+    *,
+    every: int = 1,
+    sound: Callable[[Packet[Any]], None] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Summary:
+    """Look at a video and tell everyone.
+
+    Args:
+        source: frames, and sound in between.
+        scene: of this video alone.
+        watchers: told of every frame.
+        every: look at every n-th frame only.
+        sound: is given the packets of sound.
+        stopped: asked after each frame; when it says so, the rest is left.
+
+    Raises:
+        MienError: as in `Scene.look`.
+    """
+    summary, seen = Summary(), list[Seen]()
+    for item in source:
+        if isinstance(item, Packet):
+            if sound is not None:
+                sound(item)
+            continue
+        answered = item.index % every == 0
+        if answered:
+            seen = scene.look(item.pixels, item.time_s)
+        for watcher in (summary.add, *watchers):
+            watcher(item, seen, answered=answered)
+        if stopped():
+            break
+    return summary
+
+
+def into_timeline(timeline: Timeline) -> Watcher:
+    """A watcher that writes the answered frames down."""
+
+    def write(frame: Frame, seen: Sequence[Seen], *, answered: bool) -> None:
+        if answered:
+            timeline(frame.index, frame.time_s, seen)
+
+    return write
+
+
+def into_recording(made: Recording) -> Watcher:
+    """A watcher that draws what is seen into every frame."""
+
+    def draw(frame: Frame, seen: Sequence[Seen], *, answered: bool) -> None:  # noqa: ARG001
+        made.add_frame(drawn(frame.pixels, seen), frame.time_s)
+
+    return draw
+
+
+def drawn(pixels: Pixels, seen: Sequence[Seen]) -> Pixels:
+    """A frame with its faces marked and numbered."""
+    if not seen:
+        return pixels
+    titles = [f"#{one.number}" for one in seen]
+    return np.asarray(annotate(Image.fromarray(pixels), [one.face for one in seen], titles=titles))

@@ -1,0 +1,258 @@
+"""The audit as a whole: findings, files and the command."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from mien.cli.app import run
+from mien.core.labels import FER2013
+from mien.data import dataset
+from mien.data.audit.finding import Severity
+from mien.data.audit.page import headline
+from mien.data.audit.run import Audit, Request, audit
+from mien.data.audit.write import to_json, write
+from mien.data.dataset import Dataset
+from mien.data.drawn.sets import Plan, drawn_set
+from mien.data.formats.base import Progress
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return drawn_set(tmp_path_factory.mktemp("clean") / "packed", Plan(count=245), with_votes=True)
+
+
+def spoil(clean: Dataset, path: Path) -> Dataset:
+    """The clean set with pictures of train put into val, a constant picture, and hardly any disgust in train."""
+    images, label, split = np.array(clean.images), clean.label.copy(), clean.split.copy()
+    disgust = FER2013.index("disgust")
+    train, val = clean.rows("train"), clean.rows("val")
+    train = np.concatenate([train[label[train] != disgust], train[label[train] == disgust]])
+    images[val[:20]] = images[train[:20]]
+    label[val[:20]] = label[train[:20]]
+    images[val[20]] = 100
+    kept = np.ones(len(images), bool)
+    kept[train[label[train] == disgust][3:]] = False
+    table = dataset.make_table(
+        label=label[kept], split=split[kept], source=[f"x{i}" for i in np.flatnonzero(kept)], images=images[kept]
+    )
+    return dataset.save(path, images[kept], table, dataset.describe("spoilt", FER2013, images[kept], table))
+
+
+@pytest.fixture(scope="module")
+def clean_audit(clean: Dataset) -> Audit:
+    return audit(clean)
+
+
+@pytest.fixture(scope="module")
+def spoilt_audit(spoilt: Dataset) -> Audit:
+    return audit(spoilt)
+
+
+@pytest.fixture(scope="module")
+def spoilt(clean: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return spoil(clean, tmp_path_factory.mktemp("spoilt") / "packed")
+
+
+def test_a_clean_set_is_told_so_plainly(clean_audit: Audit) -> None:
+    done = clean_audit
+    assert done.worst <= Severity.NOTE, [f.verdict for f in done.findings if f.severity > Severity.NOTE]
+    fine = tuple(f for f in done.findings if f.severity is Severity.FINE)
+    assert headline(fine) == f"This set is clean: {len(fine)} things looked for, nothing found."
+    assert headline(done.findings).startswith(("This set is clean", "No trouble in this set"))
+
+
+def test_planted_trouble_is_found_and_named(spoilt_audit: Audit) -> None:
+    done = spoilt_audit
+    found = {finding.name: finding for finding in done.findings}
+    assert done.worst is Severity.SEVERE
+    assert found["leakage"].severity is Severity.SEVERE
+    assert len(found["leakage"].rows) == 20
+    assert found["counts"].severity is Severity.WARNING
+    assert len(found["constant"].rows) == 1
+    assert headline(done.findings).startswith(f"{len(done.findings)} things looked for: 1 severe")
+    assert len(found) == len(done.findings), "names are keys"
+
+
+def test_every_check_tells_where_it_is(clean: Dataset) -> None:
+    told: list[str] = []
+
+    def watch(name: str) -> Progress:
+        told.append(name)
+        return lambda done, total: told.append(f"{name} {done} {total}")
+
+    done = audit(clean, watch=watch)
+    assert [name for name in told if name in done.seconds] == list(done.seconds)
+    assert f"measuring pictures {len(clean)} {len(clean)}" in told
+
+
+def test_label_errors_and_preprocessing_are_looked_for_on_request(clean: Dataset, clean_audit: Audit) -> None:
+    asked: list[int] = []
+
+    def judge(groups: np.ndarray, tell: Progress) -> np.ndarray:
+        asked.append(len(groups))
+        tell(1, 1)
+        p = np.full((len(clean), 7), 0.02)
+        p[np.arange(len(clean)), clean.label] = 0.88
+        return p
+
+    inputs = np.zeros((16, 1, 8, 8), np.float32)
+    names = {finding.name for finding in audit(clean, request=Request((inputs, inputs), judge)).findings}
+    assert {"label-errors", "preprocessing"} <= names
+    assert asked == [len(clean)]
+    assert not {"label-errors", "preprocessing"} & {finding.name for finding in clean_audit.findings}
+
+
+def test_rows_of_a_finding_are_a_table_with_source_label_and_split(spoilt_audit: Audit, tmp_path: Path) -> None:
+    done = spoilt_audit
+    write(done, tmp_path)
+    for finding in done.findings:
+        file = tmp_path / "findings" / f"{finding.name}.parquet"
+        assert file.is_file() == bool(len(finding.rows))
+        if not len(finding.rows):
+            continue
+        table = pq.read_table(file)
+        assert table.column_names[:4] == ["row", "source", "label", "split"]
+        assert table.column("row").to_pylist() == finding.rows.tolist()
+        assert set(finding.columns) <= set(table.column_names)
+        assert len(set(finding.rows.tolist())) == len(finding.rows), "each picture once"
+    leaks = pq.read_table(tmp_path / "findings" / "leakage.parquet")
+    assert set(leaks.column("split").to_pylist()) == {"val"}
+    assert set(leaks.column("label").to_pylist()) <= set(FER2013.names)
+
+
+def test_audit_json_is_what_was_found_in_plain_values(spoilt_audit: Audit, tmp_path: Path) -> None:
+    done = spoilt_audit
+    write(done, tmp_path)
+    said = json.loads((tmp_path / "audit.json").read_text())
+    assert said == json.loads(json.dumps(to_json(done), allow_nan=False))
+    assert said["worst"] == "severe"
+    by_name = {one["name"]: one for one in said["findings"]}
+    assert by_name["leakage"]["rows"] == 20
+    assert by_name["leakage"]["table"] == "findings/leakage.parquet"
+    assert by_name["counts"]["table"] is None
+    for finding in said["findings"]:
+        assert all(isinstance(value, bool | int | float | str | None) for value in finding["figures"].values())
+        assert finding["verdict"].endswith(".")
+        assert finding["why"]
+        assert (finding["action"] == "") == (finding["severity"] == "fine") or finding["severity"] == "note"
+
+
+def test_the_page_holds_every_finding_and_loads_nothing_from_anywhere(spoilt_audit: Audit, tmp_path: Path) -> None:
+    done = spoilt_audit
+    write(done, tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    for finding in done.findings:
+        assert f'id="{finding.name}"' in text
+    assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]*"', text)
+    assert not re.findall(r"@import|<link|<script|url\((?!#)", text)
+    order = [text.index(f'id="{finding.name}"') for finding in done.findings if finding.severity is Severity.SEVERE]
+    fine = [text.index(f'id="{finding.name}"') for finding in done.findings if finding.severity is Severity.FINE]
+    assert max(order) < min(fine)
+    assert text.count("<svg") >= 2
+    assert text.count("data:image/png") >= 12
+
+
+def test_names_in_the_data_cannot_break_out_of_the_page(clean: Dataset, tmp_path: Path) -> None:
+    bad = dataset.Dataset(
+        clean.images, clean.table, clean.info.model_copy(update={"name": "<script>alert(1)</script> $x$"})
+    )
+    write(audit(bad), tmp_path)
+    assert "<script>" not in (tmp_path / "report.html").read_text()
+
+
+def test_the_command_ends_with_one_when_something_is_severe(
+    spoilt: Dataset, clean: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert spoilt.path is not None
+    assert clean.path is not None
+    assert run(["data", "audit", str(spoilt.path), "--out", str(tmp_path / "a")]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "severe leakage 20 pictures of val" in said
+    assert "report.html" in said
+    assert run(["data", "audit", str(clean.path), "--out", str(tmp_path / "b")]) == 0
+    assert "No trouble in this set" in capsys.readouterr().out
+
+
+def test_json_is_one_object_and_files_go_into_the_set_if_not_told_otherwise(
+    spoilt: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = spoil(spoilt, tmp_path / "packed").path
+    assert run(["data", "audit", str(packed), "--recipe", "mien-s", "--json"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["folder"] == str(tmp_path / "packed" / "audit")
+    assert "preprocessing" in {finding["name"] for finding in said["findings"]}
+    assert sorted(p.name for p in (tmp_path / "packed" / "audit").iterdir()) == [
+        "audit.json",
+        "findings",
+        "report.html",
+    ]
+    assert dataset.load(tmp_path / "packed").info.count == said["data"]["count"], "the set itself is left as it was"
+
+
+def test_an_unknown_recipe_and_a_folder_that_is_no_set_end_with_two(clean: Dataset, tmp_path: Path) -> None:
+    assert run(["data", "audit", str(tmp_path)]) == 2
+    assert run(["data", "audit", str(clean.path), "--out", str(tmp_path / "a"), "--recipe", "no-such"]) == 2
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_set_of_one_picture_one_split_and_no_labels_is_audited(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (1, 12, 20, 3)).astype(np.uint8)
+    table = dataset.make_table(label=np.array([-1]), split=np.array(["test"]), source=["a"], images=images)
+    one = dataset.save(tmp_path / "one", images, table, dataset.describe("one", FER2013, images, table))
+    done = audit(one)
+    write(done, tmp_path / "out")
+    assert done.worst <= Severity.NOTE
+
+
+HOSTILE_PNG = (
+    b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x01\x86\xa0\x00\x01\x86\xa0\x08\x00\x00\x00\x00"
+    b"\x00\x00\x00\x00\x00\x00\x00\x00IEND\xaeB`\x82"
+)
+
+
+def hostile_folder(root: Path) -> Path:
+    """Class folders with faces, and among them truncated files, a header of 100,000×100,000 px, and links in a loop."""
+    rng = np.random.default_rng(0)
+    for name in ("angry", "happy"):
+        (root / name).mkdir(parents=True)
+        for i in range(12):
+            Image.fromarray(rng.integers(0, 256, (16, 16)).astype(np.uint8)).save(root / name / f"{i}.png")
+    whole = (root / "angry" / "0.png").read_bytes()
+    (root / "angry" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (root / "angry" / "empty.png").write_bytes(b"")
+    (root / "angry" / "huge.png").write_bytes(HOSTILE_PNG)
+    (root / "happy" / "text.jpg").write_text("no picture")
+    (root / "happy" / "loop").symlink_to(root, target_is_directory=True)
+    (root / "happy" / "self.png").symlink_to(root / "happy" / "self.png")
+    (root / "angry" / "nowhere.png").symlink_to(root / "gone.png")
+    return root
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_hostile_files_never_crash_import_and_audit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = hostile_folder(tmp_path / "source")
+    assert run(["data", "import", str(source), "--out", str(tmp_path / "packed"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["count"] == 24
+    assert sum(said["rejects"].values()) >= 4
+    assert run(["data", "audit", str(tmp_path / "packed"), "--json"]) in (0, 1)
+    assert json.loads(capsys.readouterr().out)["data"]["count"] == 24
+
+
+@pytest.mark.parametrize("file", ["images.npy", "manifest.parquet", "dataset.json"])
+def test_a_damaged_packed_set_is_refused_and_not_audited(file: str, clean: Dataset, tmp_path: Path) -> None:
+    packed = spoil(clean, tmp_path / "packed").path
+    assert packed is not None
+    whole = (packed / file).read_bytes()
+    for size in (0, 40, len(whole) // 2):
+        (packed / file).write_bytes(whole[:size])
+        assert run(["data", "audit", str(packed)]) == 2
+    assert not (packed / "audit").exists()

@@ -1,0 +1,171 @@
+"""Finding copies: what must be found, what must not, and that the search in large sets is as good as comparing all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mien.data.audit import copies as module
+from mien.data.audit import hashes as hashing
+from mien.data.audit.copies import Copies, find_copies, pixel_digests
+from mien.data.audit.descriptor import coefficients, odd, thumbnails
+from mien.data.audit.search import near_pairs
+from mien.data.dataset import Dataset
+
+Make = Callable[..., np.ndarray]
+
+
+def found(copies: Copies) -> set[tuple[int, int, bool]]:
+    return {(int(a), int(b), bool(m)) for (a, b), m in zip(copies.pairs, copies.mirrored, strict=True)}
+
+
+def as_in_large_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search by shuffles, as is done where comparing all hashes would take too long."""
+    monkeypatch.setattr(module, "near_pairs", partial(near_pairs, few=0))
+
+
+@pytest.fixture(params=["small set", "large set"])
+def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of looking: the one for small sets and the one for large ones, on a small set."""
+    if request.param == "large set":
+        as_in_large_sets(monkeypatch)
+
+
+@pytest.mark.usefixtures("few")
+def test_different_pictures_are_no_copies(scenes: Make) -> None:
+    copies = find_copies(scenes(300))
+    assert not len(copies.pairs)
+    assert not len(copies.exact)
+    assert (copies.group == -1).all()
+
+
+@pytest.mark.usefixtures("few")
+def test_every_altered_copy_is_found_and_nothing_else(scenes: Make, altered: Make) -> None:
+    images = scenes(200)
+    copies = find_copies(np.concatenate([images, altered(images[:40])]))
+    assert found(copies) == {(i, 200 + i, False) for i in range(40)}
+    assert (copies.group[:40] == copies.group[200:]).all()
+
+
+@pytest.mark.usefixtures("few")
+def test_mirrored_copies_are_found_as_such_altered_or_not(scenes: Make, altered: Make) -> None:
+    images = scenes(200)
+    copies = find_copies(np.concatenate([images, images[:20, :, ::-1], altered(images[20:40])[:, :, ::-1]]))
+    assert found(copies) == {(i, 200 + i, True) for i in range(40)}
+
+
+@pytest.mark.usefixtures("few")
+def test_equal_pictures_are_exact_copies_and_only_the_first_takes_part_in_pairs(scenes: Make) -> None:
+    images = scenes(50)
+    copies = find_copies(np.concatenate([images, images[:5], images[:5], np.minimum(images[:5], 250) - 1]))
+    assert copies.exact.tolist() == [[i % 5, 50 + i] for i in range(10)]
+    assert copies.first[50:60].tolist() == [*range(5)] * 2
+    assert found(copies) == {(i, 60 + i, False) for i in range(5)}
+    assert np.bincount(copies.group[copies.group >= 0]).tolist() == [4] * 5
+
+
+@pytest.mark.usefixtures("few")
+def test_flat_pictures_are_compared_for_equality_only() -> None:
+    rng = np.random.default_rng(0)
+    almost = rng.integers(127, 130, (30, 24, 24)).astype(np.uint8)
+    flat = np.full((3, 24, 24), 128, np.uint8)
+    copies = find_copies(np.concatenate([almost, flat]))
+    assert not len(copies.pairs)
+    assert copies.exact.tolist() == [[30, 31], [30, 32]]
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_tiny_sets_are_no_trouble(scenes: Make, count: int) -> None:
+    copies = find_copies(scenes(2)[:count])
+    assert copies.group.tolist() == [-1] * count
+
+
+@pytest.mark.usefixtures("few")
+def test_a_picture_that_is_its_own_mirror_image_is_no_copy(scenes: Make) -> None:
+    half = scenes(60)[:, :, :24]
+    assert not len(find_copies(np.concatenate([half, half[:, :, ::-1]], axis=2)).pairs)
+
+
+def test_colour_counts_as_its_grey_and_sizes_may_be_oblong(scenes: Make) -> None:
+    grey = scenes(40)[:, :40]
+    colour = np.repeat(grey[..., None], 3, axis=3)
+    tinted = np.clip(colour[:10] * [0.9, 1, 1.1], 0, 255).astype(np.uint8)
+    assert found(find_copies(np.concatenate([colour, tinted]))) == {(i, 40 + i, False) for i in range(10)}
+
+
+def test_the_pictures_themselves_are_left_alone(scenes: Make) -> None:
+    images = scenes(20)
+    before = images.copy()
+    find_copies(images)
+    assert (images == before).all()
+
+
+def test_by_hashes_all_is_found_that_comparing_all_finds(scenes: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    images = scenes(900)
+    noisy = np.clip(images + rng.normal(0, rng.uniform(0, 12, (900, 1, 1)), images.shape), 0, 255).astype(np.uint8)
+    images = np.concatenate([images, noisy])
+    expected = found(find_copies(images))
+    as_in_large_sets(monkeypatch)
+    assert len(expected) > 500
+    assert found(find_copies(images)) == expected
+
+
+def test_the_same_set_gives_the_same_copies_again(scenes: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_in_large_sets(monkeypatch)
+    images = scenes(100)
+    images = np.concatenate([images, images[:30] // 2])
+    assert found(find_copies(images)) == found(find_copies(images))
+
+
+def test_a_packed_set_is_looked_through_by_its_manifest(bar_set: Dataset) -> None:
+    copies = module.of(bar_set)
+    assert (copies.first == find_copies(bar_set.images).first).all()
+    assert pixel_digests(bar_set.images) == bar_set.table.column("sha256").to_pylist()
+
+
+def test_odd_coefficients_are_those_that_change_sign_in_the_mirror(scenes: Make) -> None:
+    images = scenes(30)
+    sign = np.where(odd(), -1, 1)
+    assert np.allclose(coefficients(images[:, :, ::-1]), coefficients(images) * sign, atol=1e-5)
+
+
+@pytest.mark.parametrize("times", [2, 5])
+def test_the_hash_does_not_depend_on_the_size(scenes: Make, times: int) -> None:
+    images, middle = scenes(20), np.zeros(len(odd()), np.float32)
+    larger = images.repeat(times, 1).repeat(times, 2)
+    assert hashing.hamming(hashing.hashes(larger, middle)[0], hashing.hashes(images, middle)[0]).max() <= 4
+
+
+@settings(deadline=None)
+@given(st.integers(1, 40), st.integers(0, 9))
+def test_packing_and_unpacking_bits_are_inverse(count: int, seed: int) -> None:
+    bits = np.random.default_rng(seed).random((count, 128)) < 0.5
+    assert (hashing.unpack(hashing.pack(bits)) == bits).all()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 1000))
+def test_all_near_hashes_are_found_where_few_bits_differ(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    bits = rng.random((400, 128)) < 0.5
+    flips = np.zeros((400, 128), bool)
+    for row in flips:
+        row[rng.choice(128, 8, replace=False)] = True
+    words = hashing.pack(np.concatenate([bits, bits ^ flips]))
+    pairs, distance = near_pairs(words, 10, few=0)
+    assert pairs.tolist() == [[i, 400 + i] for i in range(400)]
+    assert (distance == 8).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 40), (17, 60), (8, 8), (5, 3)])
+def test_thumbnails_average_equal_areas(height: int, width: int) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (2, height, width)).astype(np.uint8)
+    fine = images.repeat(8, 1).repeat(8, 2).reshape(2, 8, height, 8, width).mean((2, 4))
+    assert np.allclose(thumbnails(images, 8), fine, atol=1e-3)

@@ -1,0 +1,133 @@
+"""Distillation: teachers are asked once, by label name, at a temperature, and a resume needs them no more."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mien.core.errors import MienError
+from mien.core.recipe import TrainConfig
+from mien.core.recipe_keys import DistillConfig
+from mien.core.rundir import RunDir
+from mien.core.spec import Head
+from mien.data.dataset import Dataset
+from mien.deploy.export import export_run
+from mien.evaluate import tta
+from mien.evaluate.answerer import open_answerer
+from mien.evaluate.predict import predict_probabilities
+from mien.models.store import read_weights, save_weights
+from mien.train import teachers
+from mien.train.losses import soften
+from mien.train.machine import Machine
+from mien.train.run import resume, train
+from mien.train.teachers import taught
+
+
+@pytest.fixture(scope="module")
+def teacher(bar_set: Dataset, small, watched, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that knows the bars fairly well."""
+    run = tmp_path_factory.mktemp("teacher") / "run"
+    train(bar_set, small(train={"epochs": 10}, augment={"erase_pixels": 0, "erase_probability": 0}), run, watched())
+    return run
+
+
+@pytest.fixture(scope="module")
+def exported(teacher: Path) -> Path:
+    return export_run(teacher, weights="last")
+
+
+def ask(data: Dataset, folder: Path, *names: Path, heads: tuple[Head, ...] | None = None, **keys: object):
+    rows = data.rows("train")
+    spec = open_answerer(names[0]).spec
+    spec = spec.model_copy(update={"heads": heads}) if heads else spec
+    config = DistillConfig(teachers=tuple(map(str, names)), **keys)
+    machine = Machine(TrainConfig(device="cpu", precision="fp32"))
+    return taught(data, rows, spec, config, folder=folder, machine=machine)
+
+
+def test_answers_are_the_mean_over_teachers_of_their_views_at_the_temperature(
+    bar_set: Dataset, teacher: Path, exported: Path, tmp_path: Path
+) -> None:
+    found = ask(bar_set, tmp_path, teacher, exported, temperature=3.0, views="flip")
+    rows = bar_set.rows("train")
+    expected = []
+    for path in (teacher, exported):
+        answerer = open_answerer(path)
+        views = tta.variants("flip", answerer.spec)
+        expected.append(predict_probabilities(answerer, bar_set.images, rows=rows, variants=views))
+    for head, own in zip(found, ("fer2013", "ferplus8"), strict=True):
+        mean = np.mean([soften(torch.from_numpy(answers[own]), 3.0).numpy() for answers in expected], 0)
+        np.testing.assert_allclose(head.numpy(), mean, atol=1e-6)
+
+
+def test_teachers_answer_by_the_name_of_a_label_in_whatever_order(
+    bar_set: Dataset, teacher: Path, tmp_path: Path
+) -> None:
+    plain = ask(bar_set, tmp_path / "a", teacher)[0]
+    labels = open_answerer(teacher).spec.heads[0].labels
+    turned = ask(bar_set, tmp_path / "b", teacher, heads=(Head(name="mine", labels=labels[::-1]),))
+    assert len(turned) == 1
+    torch.testing.assert_close(turned[0], plain.flip(1))
+
+
+def test_a_teacher_without_the_labels_or_for_other_pictures_is_refused(
+    bar_set: Dataset, teacher: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(MienError, match="has no head with the labels"):
+        ask(bar_set, tmp_path / "a", teacher, heads=(Head(name="mine", labels=("x", "y")),))
+    tensors, spec = read_weights(teacher / "weights" / "last.safetensors")
+    save_weights(tmp_path / "other.safetensors", tensors, spec.model_copy(update={"height": 30, "width": 30}))
+    with pytest.raises(MienError, match="24×24 px, the model takes 30×30"):
+        ask(bar_set, tmp_path / "b", tmp_path / "other.safetensors")
+
+
+def test_teachers_are_asked_once_and_a_damaged_answer_again(
+    bar_set: Dataset, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(teachers, "open_answerer", lambda path, **k: asked.append(path) or open_answerer(path, **k))
+    first = ask(bar_set, tmp_path, teacher, views="none")
+    again = ask(bar_set, tmp_path, teacher, views="none")
+    assert len(asked) == 1
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    ask(bar_set, tmp_path, teacher, views="flip")
+    assert len(asked) == 2
+    (tmp_path / "0.safetensors").write_bytes(b"damaged")
+    ask(bar_set, tmp_path, teacher, views="flip")
+    assert len(asked) == 3
+
+
+def test_a_net_learns_from_a_teacher_what_its_labels_do_not_tell(
+    bar_set: Dataset, teacher: Path, small, watched, tmp_path: Path
+) -> None:
+    quiet = {"flip": "off", "erase_pixels": 0, "erase_probability": 0}
+    # The student's own losses count nothing: what it learns, it learns from the teacher.
+    recipe = small(train={"epochs": 10}, augment=quiet, distill={"teachers": [str(teacher)], "weight": 1.0})
+    train(bar_set, recipe, tmp_path / "r", watched())
+    rows = bar_set.rows("val")
+    both = [predict_probabilities(open_answerer(run), bar_set.images, rows=rows) for run in (teacher, tmp_path / "r")]
+    for head in ("fer2013", "ferplus8"):
+        agree = (both[0][head].argmax(1) == both[1][head].argmax(1)).mean()
+        assert agree > 0.6, head
+
+
+def test_a_resume_needs_no_teacher(bar_set: Dataset, teacher: Path, small, watched, tmp_path: Path) -> None:
+    shutil.copytree(teacher, tmp_path / "teacher")
+    recipe = small(distill={"teachers": [str(tmp_path / "teacher")]}, train={"checkpoint_minutes": 1e-9})
+    straight = train(bar_set, recipe, tmp_path / "a", watched())
+    with pytest.raises(KeyboardInterrupt):
+        train(bar_set, recipe, tmp_path / "b", watched(8))
+    shutil.rmtree(tmp_path / "teacher")
+    assert resume(RunDir(tmp_path / "b"), bar_set, watched()).progress.rows == straight.progress.rows
+
+
+def test_a_teacher_that_is_not_there_is_named_before_anything_begins(
+    bar_set: Dataset, small, watched, tmp_path: Path
+) -> None:
+    with pytest.raises(MienError, match=r"nowhere\.onnx"):
+        train(bar_set, small(distill={"teachers": ["nowhere.onnx"]}), tmp_path / "r", watched())
+    assert not (tmp_path / "r" / "recipe.toml").exists()

@@ -1,0 +1,147 @@
+"""Repeated seeds and folds: every picture is val once, copies stay together, and what is finished stays."""
+
+from __future__ import annotations
+
+import csv
+import json
+import statistics
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mien.cli.app import run as cli
+from mien.core.errors import MienError
+from mien.core.recipe import Recipe
+from mien.data import dataset
+from mien.data.dataset import Dataset
+from mien.data.redivide import take_fold
+from mien.train import repeat as repeats
+from mien.train.folds import with_folds
+from mien.train.repeat import members, repeat, spread
+
+
+@pytest.fixture
+def short(small) -> Recipe:
+    return small(train={"epochs": 2})
+
+
+def test_members_are_named_after_seed_and_fold(short: Recipe) -> None:
+    def names(**how: int) -> list[str]:
+        return [m.name for m in members(short, **{"folds": None, **how})]
+
+    assert names(seeds=2) == ["seed-0", "seed-1"]
+    assert names(seeds=1, folds=3) == ["fold-0", "fold-1", "fold-2"]
+    assert names(seeds=2, folds=2) == ["fold-0-seed-0", "fold-1-seed-0", "fold-0-seed-1", "fold-1-seed-1"]
+
+
+def test_spread_is_mean_and_deviation_of_a_sample() -> None:
+    values = [0.5, 0.7, 0.6, float("nan")]
+    told = spread(values)
+    assert told["mean"] == pytest.approx(0.6)
+    assert told["deviation"] == pytest.approx(statistics.stdev(values[:3]))
+    assert (told["least"], told["most"], told["n"]) == (0.5, 0.7, 3)
+    assert spread([0.5])["deviation"] is None
+
+
+def test_seeds_give_different_runs_and_a_table_of_them(
+    bar_set: Dataset, short: Recipe, watched, tmp_path: Path
+) -> None:
+    told = repeat(bar_set, short, tmp_path / "r", lambda *_: watched(), seeds=2)
+    assert json.loads((tmp_path / "r" / "repeat.json").read_text()) == told
+    losses = [row["last_val_loss"] for row in told["runs"]]
+    assert losses[0] != losses[1]
+    assert told["summary"]["last_val_loss"]["mean"] == pytest.approx(statistics.mean(losses))
+    with (tmp_path / "r" / "repeat.csv").open() as file:
+        assert [row["name"] for row in csv.DictReader(file)] == ["seed-0", "seed-1"]
+
+
+def test_an_interrupted_repeat_goes_on_and_more_seeds_are_added(
+    bar_set: Dataset, short: Recipe, watched, tmp_path: Path
+) -> None:
+    whole = repeat(bar_set, short, tmp_path / "whole", lambda *_: watched(), seeds=3)
+    killed = iter([watched(), watched(9)])
+    with pytest.raises(KeyboardInterrupt):
+        repeat(bar_set, short, tmp_path / "parts", lambda *_: next(killed), seeds=2)
+    watches = []
+
+    def watch(*_: object):
+        watches.append(watched())
+        return watches[-1]
+
+    repeat(bar_set, short, tmp_path / "parts", watch, seeds=2)
+    assert [each.epochs for each in watches] == [1]
+    told = repeat(bar_set, short, tmp_path / "parts", watch, seeds=3)
+    assert len(watches) == 2
+    for a, b in zip(whole["runs"], told["runs"], strict=True):
+        assert {k: v for k, v in a.items() if k != "seconds"} == {k: v for k, v in b.items() if k != "seconds"}
+
+
+def test_another_recipe_or_set_does_not_mix_into_a_folder(
+    bar_set: Dataset, short: Recipe, small, watched, tmp_path: Path
+) -> None:
+    repeat(bar_set, short, tmp_path / "r", lambda *_: watched())
+    with pytest.raises(MienError, match="another recipe"):
+        repeat(bar_set, small(train={"epochs": 3}), tmp_path / "r", lambda *_: watched())
+    with pytest.raises(MienError, match="another folds"):
+        repeat(bar_set, short, tmp_path / "r", lambda *_: watched(), folds=2)
+
+
+def test_folds_show_every_picture_once_as_val_and_keep_copies_and_classes_together(
+    bar_set: Dataset, tmp_path: Path
+) -> None:
+    group = np.full(160, -1)
+    group[:40] = np.arange(40) // 4
+    place = bar_set.table.column_names.index("group")
+    grouped = replace(bar_set, table=bar_set.table.set_column(place, "group", pa.array(group)))
+    divided = with_folds(grouped, tmp_path, 4, seed=0)
+    fold = divided.column("fold")
+    assert (fold[:40].reshape(10, 4) == fold[:40:4, None]).all()
+    for number in range(4):
+        assert np.ptp(np.bincount(bar_set.label[fold == number], minlength=7)) <= 3
+        assert take_fold(divided, number).rows("val").tolist() == np.flatnonzero(fold == number).tolist()
+    written = pq.read_table(tmp_path / "folds.parquet").column("fold").to_numpy()
+    assert np.array_equal(written, fold)
+    # What was divided stays divided, whatever the seed is now.
+    assert np.array_equal(with_folds(grouped, tmp_path, 4, seed=9).column("fold"), fold)
+
+
+def test_test_pictures_take_no_part_in_folds(bar_set: Dataset, tmp_path: Path) -> None:
+    split = bar_set.split.copy()
+    split[:20] = "test"
+    table = bar_set.table.set_column(bar_set.table.column_names.index("split"), "split", pa.array(split.tolist()))
+    divided = with_folds(Dataset(bar_set.images, table, bar_set.info), tmp_path, 2, seed=0)
+    assert (divided.column("fold")[:20] == -1).all()
+    assert take_fold(divided, 0).rows("test").tolist() == list(range(20))
+
+
+def test_folds_of_the_set_itself_are_taken_and_too_many_are_refused(bar_set: Dataset, tmp_path: Path) -> None:
+    own = replace(bar_set, table=bar_set.table.append_column("fold", pa.array(np.arange(160) % 4)))
+    assert with_folds(own, tmp_path, 4, seed=0) is own
+    with pytest.raises(MienError, match="divided into 4 folds, not 5"):
+        with_folds(own, tmp_path, 5, seed=0)
+    with pytest.raises(MienError, match="too few for 30 folds"):
+        with_folds(bar_set, tmp_path, 30, seed=0)
+
+
+def test_the_command_trains_folds_and_prints_mean_and_spread(
+    bar_set: Dataset, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ["model.options={ widths = '8,8', blocks = '0,0' }", "data.crop=20", "train.batch_size=20"]
+    settings += ["train.epochs=1", "train.device=cpu", "schedule.warmup_epochs=0.2"]
+    words = ["repeat", str(bar_set.path), "-r", "mien-s", "--folds", "2", "-o", str(tmp_path / "r")]
+    words += [part for setting in settings for part in ("--set", setting)]
+    assert cli(words) == 0
+    shown = capsys.readouterr().out
+    assert "fold-0" in shown
+    assert "mean ± deviation" in shown
+    # Nothing is trained again.
+    monkeypatch.setattr(repeats, "train", None)
+    assert cli([*words, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [row["fold"] for row in told["runs"]] == [0, 1]
+    assert told["summary"]["last_val_accuracy"]["n"] == 2
+    assert dataset.load(bar_set.path).info.fingerprint == told["data"]

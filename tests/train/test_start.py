@@ -1,0 +1,71 @@
+"""Starting weights: convolutions that pass their input on, a first layer that whitens it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from mien.core.errors import MienError
+from mien.core.recipe import ModelConfig
+from mien.data.dataset import Dataset
+from mien.train.run import train
+from mien.train.start import begin, start_dirac, start_whitening
+
+
+def test_dirac_convolutions_pass_their_input_on_and_keep_their_own_start_beyond() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1, bias=False), nn.Conv2d(5, 2, 1), nn.Conv2d(2, 2, 3, groups=2))
+    before = [layer.weight.detach().clone() for layer in net]
+    start_dirac(net)
+    x = torch.randn(2, 3, 6, 6)
+    torch.testing.assert_close(net[0](x)[:, :3], x)
+    assert torch.equal(net[0].weight[3:], before[0][3:])
+    assert torch.equal(net[1].weight, before[1])
+    assert torch.equal(net[2].weight, before[2])
+
+
+def test_dirac_narrows_to_the_first_channels() -> None:
+    net = nn.Sequential(nn.Conv2d(4, 2, 3, padding=1, bias=False))
+    start_dirac(net)
+    x = torch.randn(1, 4, 5, 5)
+    torch.testing.assert_close(net(x), x[:, :2])
+
+
+def test_a_whitened_first_layer_gives_uncorrelated_outputs_of_size_one_and_their_opposites() -> None:
+    torch.manual_seed(0)
+    x = F.avg_pool2d(torch.randn(64, 1, 34, 34), 3, 1)
+    net = nn.Sequential(nn.Conv2d(1, 20, 3, bias=False), nn.ReLU())
+    own = net[0].weight[18:].detach().clone()
+    start_whitening(net, x)
+    outputs = net[0](x).transpose(0, 1).flatten(1)
+    second = (outputs @ outputs.T / outputs.shape[1])[:9, :9]
+    torch.testing.assert_close(second, torch.eye(9), atol=0.1, rtol=0)
+    assert torch.equal(net[0].weight[:9], -net[0].weight[9:18])
+    assert torch.equal(net[0].weight[18:], own)
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [(nn.Sequential(nn.Conv2d(1, 16, 3)), "16 outputs, 18 are needed"), (nn.Linear(2, 2), "no convolution")],
+)
+def test_a_net_that_cannot_whiten_says_why(net: nn.Module, message: str) -> None:
+    with pytest.raises(MienError, match=message):
+        start_whitening(net, torch.zeros(1, 1, 8, 8))
+    if message == "no convolution":
+        with pytest.raises(MienError, match="no convolution"):
+            start_dirac(net)
+
+
+def test_a_training_takes_both_and_refuses_them_over_pretrained_weights(
+    bar_set: Dataset, small, watched, tmp_path: Path
+) -> None:
+    both = {"start_dirac": True, "start_whitening": True}
+    recipe = small(model={**both, "options": {"widths": "20,20", "blocks": "0,1"}}, train={"epochs": 1})
+    assert train(bar_set, recipe, tmp_path / "r", watched()).progress.epoch == 1
+    pretrained = ModelConfig(start_dirac=True, options={"pretrained": True})
+    with pytest.raises(MienError, match="start_dirac would overwrite pretrained weights"):
+        begin(nn.Identity(), pretrained, bar_set.images, bar_set.rows("train"))

@@ -1,0 +1,102 @@
+"""A camera, for which a video file stands in: live, newest frame first, and lost or absent ones named."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from face_toys import find
+from video_toys import RATE, moving, write_video
+
+from mien.core.errors import MienError
+from mien.video import camera
+from mien.video.camera import Camera
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "clip.mp4", moving(25))
+
+
+def test_frames_come_at_the_pace_of_the_camera(clip: Path) -> None:
+    with Camera(str(clip)) as device:
+        frames = list(device.frames())
+    assert len(frames) >= 20
+    assert frames[0].time_s == 0
+    assert frames[-1].time_s == pytest.approx(24 / RATE, abs=0.3)
+    assert [frame.index for frame in frames] == list(range(len(frames)))
+
+
+def test_who_is_slow_gets_the_newest_frame(clip: Path) -> None:
+    places = []
+    with Camera(str(clip)) as device:
+        for frame in device.frames():
+            places.append(find(frame.pixels).boxes[0, 0])
+            time.sleep(0.2)
+    assert len(places) < 10
+    assert np.median(np.diff(places)) >= 3  # the square moves by one pixel a frame
+
+
+def test_it_can_be_left_at_any_moment(clip: Path) -> None:
+    before = threading.active_count()
+    with Camera(str(clip)) as device:
+        assert len(list(itertools.islice(device.frames(), 2))) == 2
+    assert threading.active_count() == before
+
+
+def test_a_camera_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MienError, match="/dev/no-such-camera: no camera that can be used"):
+        Camera("/dev/no-such-camera")
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(MienError, match="which camera"):
+        Camera()
+
+
+@pytest.mark.parametrize(
+    ("platform", "device", "opened", "form"),
+    [
+        ("linux", None, "/dev/video0", "v4l2"),
+        ("linux", "/dev/video2", "/dev/video2", "v4l2"),
+        ("darwin", None, "0", "avfoundation"),
+        ("win32", "HD Camera", "video=HD Camera", "dshow"),
+        ("win32", "video=HD Camera", "video=HD Camera", "dshow"),
+    ],
+)
+def test_cameras_are_asked_for_as_each_system_wants_it(
+    platform: str, device: str | None, opened: str, form: str, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    really = camera.av.open
+
+    def stand_in(name: str, **how: object) -> object:
+        asked.append((name, how))
+        return really(str(clip))
+
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(camera.av, "open", stand_in)
+    with Camera(device, size="640x480", rate=15) as found:
+        assert len(list(found.frames())) > 0
+    assert asked == [(opened, {"format": form, "options": {"video_size": "640x480", "framerate": "15"}})]
+
+
+def test_a_camera_that_is_lost_says_so_after_its_last_frame(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lost:
+        def __init__(self, really: object) -> None:
+            self.really = really
+
+        def decode(self, **which: int) -> object:
+            yield from itertools.islice(self.really.decode(**which), 3)
+            raise camera.av.error.OSError(5, "unplugged")
+
+        def close(self) -> None:
+            self.really.close()
+
+    really = camera.av.open
+    monkeypatch.setattr(camera.av, "open", lambda name: Lost(really(name)))
+    with Camera(str(clip)) as device, pytest.raises(MienError, match=r"clip\.mp4: the camera was lost"):
+        list(device.frames())

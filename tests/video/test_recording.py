@@ -1,0 +1,132 @@
+"""Writing videos: times, sound and size kept; playable however the writing ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from av.packet import Packet
+from video_toys import RATE, frames_of, moving, sound_of, sound_start, times, write_video
+
+from mien.core.errors import MienError
+from mien.video.recording import recording
+from mien.video.source import VideoFile
+
+
+def record(path: Path, frames: Sequence[np.ndarray], seconds: Sequence[float]) -> Path:
+    with recording(path, rate=Fraction(RATE)) as made:
+        for pixels, time_s in zip(frames, seconds, strict=True):
+            made.add_frame(pixels, time_s)
+    return path
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.webm"])
+def test_frames_come_back_at_their_times(tmp_path: Path, name: str) -> None:
+    frames = moving(10)
+    seconds = np.cumsum([0, 0.04, 0.04, 0.2, 0.04, 0.033, 0.04, 0.5, 0.04, 0.04])
+    found = frames_of(record(tmp_path / name, frames, list(seconds)))
+    np.testing.assert_allclose(list(times(found)), seconds, atol=1.1e-3)
+    for (_, pixels), expected in zip(found, frames, strict=True):
+        assert abs(pixels.astype(int) - expected).mean() < 5
+    assert names(tmp_path) == [name]
+
+
+def test_odd_sizes_lose_a_pixel_and_later_frames_take_the_size_of_the_first(tmp_path: Path) -> None:
+    frames = [np.full((97, 161, 3), 200, np.uint8), np.full((40, 60, 3), 200, np.uint8)]
+    found = frames_of(record(tmp_path / "a.mp4", frames, [0, 0.04]))
+    assert [pixels.shape for _, pixels in found] == [(96, 160, 3)] * 2
+
+
+def test_times_that_stand_still_or_go_back_are_put_right(tmp_path: Path) -> None:
+    found = list(times(frames_of(record(tmp_path / "a.mp4", moving(5), [0, 0.1, 0.1, 0.05, 0.3]))))
+    assert len(found) == 5
+    assert (np.diff(found) > 0).all()
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_sound_is_kept_packet_by_packet(tmp_path: Path, name: str) -> None:
+    source = write_video(tmp_path / "source.mp4", moving(30), sound="aac")
+    with VideoFile(source) as video, recording(tmp_path / name, rate=video.rate, sound=video.sound) as made:
+        for item in video.frames_and_sound(sound=True):
+            if isinstance(item, Packet):
+                made.add_sound(item)
+            else:
+                made.add_frame(item.pixels, item.time_s)
+    assert sound_of(tmp_path / name) == sound_of(source)
+    # Matroska knows no time before zero, where the sound's decoder warms up: it moves all streams alike.
+    before, after = ([frames_of(p)[i][0] - sound_start(p) for i in (0, 10, 29)] for p in (source, tmp_path / name))
+    if name == "a.mp4":
+        np.testing.assert_allclose(list(times(frames_of(tmp_path / name))), list(times(frames_of(source))), atol=1.1e-3)
+    np.testing.assert_allclose(after, before, atol=1.1e-3)
+
+
+def test_a_format_that_cannot_hold_the_sound_says_which_can(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "source.mkv", moving(3), sound="pcm_s16le")
+    with (
+        VideoFile(source) as video,
+        pytest.raises(MienError, match=r"a\.webm: .*sound.*pcm_s16le(.|\n)*\.mkv"),
+        recording(tmp_path / "a.webm", rate=video.rate, sound=video.sound) as made,
+    ):
+        made.add_frame(moving(1)[0], 0)
+    assert names(tmp_path) == ["source.mkv"]
+
+
+def test_an_error_in_between_leaves_what_was_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        record(tmp_path / "a.mp4", moving(9), [*np.arange(8) / RATE, np.nan])
+    assert len(frames_of(tmp_path / "a.mp4")) == 8
+
+
+def test_nothing_to_write_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(MienError, match="no frame to write"), recording(tmp_path / "a.mp4", rate=Fraction(RATE)):
+        pass
+    with pytest.raises(RuntimeError), recording(tmp_path / "a.mp4", rate=Fraction(RATE)):
+        raise RuntimeError
+    with (
+        pytest.raises(MienError, match=r"a\.avi: not a kind of video"),
+        recording(tmp_path / "a.avi", rate=Fraction(RATE)),
+    ):
+        pass
+    assert names(tmp_path) == []
+
+
+KILLED = """
+import sys, time
+from fractions import Fraction
+from pathlib import Path
+import numpy as np
+from mien.video.recording import recording
+with recording(Path(sys.argv[1]), rate=Fraction(25)) as made:
+    rng = np.random.default_rng(0)
+    for i in range(400):
+        made.add_frame(rng.integers(0, 255, (64, 64, 3), np.uint8), i / 25)
+    print("written", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_leaves_behind_can_be_played(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path / "a.mp4")], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "written\n"
+    time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    [left] = tmp_path.iterdir()
+    assert left.name.endswith(".tmp")
+    with VideoFile(left) as video:
+        assert len(list(video.frames_and_sound())) >= 250

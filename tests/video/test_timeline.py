@@ -1,0 +1,135 @@
+"""Timelines as tables and as a picture."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from mien.core.errors import MienError, MissingExtraError
+from mien.core.labels import FER2013
+from mien.deploy.photos import Face
+from mien.deploy.runtime import make_prediction
+from mien.video import timeline as timelines
+from mien.video.plot import TimelinePlot
+from mien.video.scene import Seen
+from mien.video.timeline import timeline
+
+HEADER = ["frame", "time_s", "face", "label", "probability", "unsure", "left", "top", "right", "bottom", "score"]
+
+
+def seen(number: int, label: str = "happy") -> Seen:
+    row = np.full(7, 0.05, np.float32)
+    row[FER2013.names.index(label)] = 0.7
+    face = Face((1.5, 2, 30, 40), (), 0.875, make_prediction("x", row, FER2013.names, 0.75 if label == "sad" else None))
+    return Seen(number, face)
+
+
+class At:
+    """Stands in for a frame."""
+
+    def __init__(self, time_s: float) -> None:
+        self.index, self.time_s = round(time_s * 25), time_s
+
+
+FRAMES = [(0, 0.0, [seen(1), seen(2, "sad")]), (1, 0.04, []), (2, 0.08, [seen(2)])]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_a_timeline_has_a_row_for_each_face_and_an_empty_one_for_none(tmp_path: Path, name: str) -> None:
+    with timeline(tmp_path / name, FER2013.names) as write:
+        for frame in FRAMES:
+            write(*frame)
+    header = [*HEADER, *(f"p_{label}" for label in FER2013.names)]
+    if name.endswith("csv"):
+        with (tmp_path / name).open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert list(rows[0]) == header
+        assert [(r["frame"], r["face"], r["label"], r["unsure"]) for r in rows] == [
+            *(("0", "1", "happy", "0"), ("0", "2", "sad", "1"), ("1", "", "", ""), ("2", "2", "happy", "0"))
+        ]
+        assert [float(rows[0][c]) for c in ("left", "top", "right", "bottom", "score")] == [1.5, 2, 30, 40, 0.875]
+    else:
+        table = pq.read_table(tmp_path / name)
+        assert table.column_names == header
+        assert table["face"].to_pylist() == [1, 2, None, 2]
+        assert table["time_s"].to_pylist() == [0, 0, 0.04, 0.08]
+        assert table["unsure"].to_pylist() == [False, True, None, False]
+        assert table["p_happy"].to_pylist() == pytest.approx([0.7, 0.05, None, 0.7])
+
+
+def test_long_timelines_are_written_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timelines, "_GROUP_ROWS", 50)
+    with timeline(tmp_path / "t.parquet", FER2013.names) as write:
+        for i in range(130):
+            write(i, i / 25, [seen(1)])
+    file = pq.ParquetFile(tmp_path / "t.parquet")
+    assert (file.metadata.num_row_groups, file.metadata.num_rows) == (3, 130)
+    file.close()
+    with timeline(tmp_path / "empty.parquet", FER2013.names):
+        pass
+    assert pq.read_table(tmp_path / "empty.parquet").num_rows == 0
+
+
+def test_other_kinds_of_files_and_a_missing_library_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        pytest.raises(MienError, match=r"t\.xlsx: a timeline is \.csv or \.parquet"),
+        timeline(tmp_path / "t.xlsx", []),
+    ):
+        pass
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtraError, match=r"mien\[video\]"), timeline(tmp_path / "t.parquet", []):
+        pass
+
+
+def colours(path: Path) -> set[tuple[int, ...]]:
+    with Image.open(path) as picture:
+        found = picture.convert("RGB").getcolors(1 << 24)
+    assert found is not None
+    return {colour for count, colour in found if count > 300}
+
+
+def test_the_plot_shows_what_each_face_looked_like_and_nothing_where_it_was_not(tmp_path: Path) -> None:
+    plot = TimelinePlot(FER2013.names)
+    for i in range(50):
+        plot(At(i / 25), [seen(1, "happy" if i < 25 else "fear")], answered=True)
+    plot.save(tmp_path / "t.png", "a $100 clip")
+    assert {(0xFF, 0xD2, 0x3F), (0xB7, 0x94, 0xF6), (255, 255, 255)} <= colours(tmp_path / "t.png")
+    empty = TimelinePlot(FER2013.names)
+    empty(At(0), [], answered=True)
+    empty.save(tmp_path / "empty.png", "nobody")
+    assert (0xFF, 0xD2, 0x3F) not in colours(tmp_path / "empty.png")
+
+
+@pytest.mark.parametrize("interval_s", [1 / 60, 1 / 25, 1 / 15, 0.2, 2.0])
+def test_a_face_seen_in_every_answered_frame_is_seen_without_a_break(interval_s: float) -> None:
+    """Whatever the rate and the length; and where it was away for a while, there is one."""
+    plot = TimelinePlot(FER2013.names)
+    for i in range(900):
+        plot(At(i * interval_s), [] if 300 <= i < 330 else [seen(1)], answered=True)
+        plot(At(i * interval_s), [seen(1)], answered=False)
+    first, second = plot.presence(1)
+    assert first[0][0] == 0
+    assert first[0][-1] == pytest.approx(300 * interval_s, abs=3 * plot.step_s)
+    assert second[0][0] == pytest.approx(330 * interval_s, abs=3 * plot.step_s)
+    for times, shares in (first, second):
+        assert len(times) == len(shares) + 1
+        np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-5)
+
+
+def test_an_hour_takes_no_more_memory_than_a_minute() -> None:
+    plot = TimelinePlot(FER2013.names)
+    for second in range(3600):
+        plot(At(float(second)), [seen(1)], answered=True)
+        plot(At(second + 0.5), [seen(1, "fear")], answered=False)
+    [steps] = plot._faces.values()
+    assert 500 <= len(steps) <= 1000
+    assert sum(row[-1] for row in steps.values()) == 3600
+    total = sum(steps.values())
+    assert total[FER2013.names.index("happy")] / total[-1] == pytest.approx(0.7, rel=1e-5)
+    assert plot.end_s == 3599.5

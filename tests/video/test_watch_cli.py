@@ -1,0 +1,226 @@
+"""`mien video` and `mien webcam` from file to files, with a toy detector and a model of known answers."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from deploy_toys import Linear
+from face_toys import SquareDetector, scene
+from PIL import Image
+from video_toys import RATE, frames_of, moving, sound_of, write_video
+
+from mien.cli import watching
+from mien.cli.app import run as mien
+from mien.cli.interrupt import until_interrupted
+from mien.cli.webcam import panel
+from mien.core.labels import FER2013
+from mien.deploy.runtime import Predictor
+from mien.faces.detector import Faces
+from mien.video.follow import Follower
+from mien.video.scene import Scene
+
+Shown = pytest.CaptureFixture[str]
+
+
+class StoppingDetector(SquareDetector):
+    """Presses Ctrl-C when it is asked for the n-th time."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        super().__init__()
+        self.stop_at = stop_at
+
+    def detect(self, pictures: Sequence[np.ndarray]) -> list[Faces]:
+        found = super().detect(pictures)
+        if self.stop_at is not None and len(self.sizes) >= self.stop_at:
+            self.stop_at = None
+            os.kill(os.getpid(), signal.SIGINT)
+        return found
+
+
+@pytest.fixture
+def detector(monkeypatch: pytest.MonkeyPatch) -> StoppingDetector:
+    found = StoppingDetector()
+    monkeypatch.setattr(watching, "CenterFace", found)
+    return found
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Linear:
+    return Linear(tmp_path / "model.onnx", [FER2013], face_margin=1.0)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """A face from the start, gone for five frames, a second one beside it at the end; with sound."""
+    frames = moving(30)
+    frames[10:15] = [scene(96, 160)] * 5
+    for frame in frames[20:]:
+        frame[10:30, 110:130] = 230
+    return write_video(tmp_path / "clip.mp4", frames, sound="aac")
+
+
+@pytest.fixture
+def ask(model: Linear, detector: StoppingDetector, capsys: Shown) -> Callable[..., str]:
+    def run(*arguments: object, code: int = 0) -> str:
+        assert detector.sizes == []
+        verb, *rest = map(str, arguments)
+        assert mien([verb, *rest, "--model", str(model.path), "--threads", "1"]) == code
+        return capsys.readouterr().out
+
+    return run
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_video_becomes_a_timeline_a_plot_and_a_marked_video_with_its_sound(
+    ask: Callable[..., str], clip: Path, tmp_path: Path
+) -> None:
+    out, table, plot = tmp_path / "out.mp4", tmp_path / "t.csv", tmp_path / "t.png"
+    told = json.loads(
+        ask("video", clip, "--out", out, "--timeline", table, "--plot", plot, "--search-every", 1, "--json")
+    )
+    assert (told["frames"], told["answered"], told["with_faces"]) == (30, 30, 25)
+    assert [(f["face"], f["frames"]) for f in told["faces"]] == [(1, 25), (2, 10)]
+    rows = rows_of(table)
+    assert [r["face"] for r in rows[:10]] == ["1"] * 10
+    assert [r["face"] for r in rows[10:15]] == [""] * 5
+    assert [r["face"] for r in rows[20:24]] == ["1", "2"] * 2
+    assert len(rows) == 40
+    before, after = frames_of(clip), frames_of(out)
+    assert len(after) == 30
+    for (then, plain), (now, marked) in zip(before, after, strict=True):
+        assert now == pytest.approx(then, abs=1e-3)
+        assert plain.shape == marked.shape
+    difference = [abs(a.astype(int) - b).mean() for (_, a), (_, b) in zip(before, after, strict=True)]
+    assert min(difference[:10]) > 2 * max(difference[10:15])
+    assert sound_of(out) == sound_of(clip)
+    with Image.open(plot) as picture:
+        assert picture.width > 500
+
+
+def test_every_nth_frame_is_looked_at_and_all_are_kept(ask: Callable[..., str], clip: Path, tmp_path: Path) -> None:
+    out, table = tmp_path / "out.mkv", tmp_path / "t.parquet"
+    told = json.loads(ask("video", clip, "--every", 4, "--out", out, "--timeline", table, "--json"))
+    assert (told["frames"], told["answered"]) == (30, 8)
+    found = pq.read_table(table)
+    assert sorted(set(found["frame"].to_pylist())) == list(range(0, 30, 4))
+    assert len(frames_of(out)) == 30
+
+
+def test_the_summary_is_a_table_for_people(ask: Callable[..., str], clip: Path) -> None:
+    lines = ask("video", clip).splitlines()
+    assert lines[0].split()[:3] == ["face", "from", "s"]
+    assert lines[-1].startswith("30 frames, 1.2 s; 30 looked at, ")
+
+
+def test_ctrl_c_ends_in_good_order_with_everything_complete(
+    ask: Callable[..., str], clip: Path, tmp_path: Path, detector: StoppingDetector
+) -> None:
+    detector.stop_at = 8
+    out, table, plot = tmp_path / "out.mp4", tmp_path / "t.csv", tmp_path / "t.png"
+    asked = ("video", clip, "--out", out, "--timeline", table, "--plot", plot, "--search-every", 1, "--json")
+    told = json.loads(ask(*asked, code=130))
+    assert told["frames"] == 8
+    assert len(frames_of(out)) == 8
+    assert len(sound_of(out)) > 0
+    assert len(rows_of(table)) == 8
+    assert plot.is_file()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_interrupts_at_once() -> None:
+    with until_interrupted() as stopped:
+        assert not stopped()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stopped()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_camera_is_watched_recorded_and_summed_up(ask: Callable[..., str], clip: Path, tmp_path: Path) -> None:
+    out, table = tmp_path / "cam.mkv", tmp_path / "t.csv"
+    told = json.loads(ask("webcam", clip, "--out", out, "--timeline", table, "--search-every", 1, "--json"))
+    assert told["camera"] == str(clip)
+    assert 0 < told["frames"] <= 30
+    assert len(frames_of(out)) == told["frames"]
+    assert {r["frame"] for r in rows_of(table)} == {str(i) for i in range(told["frames"])}
+    assert told["faces"][0]["face"] == 1
+
+
+def test_a_camera_stops_after_some_seconds_or_on_ctrl_c(
+    ask: Callable[..., str], tmp_path: Path, detector: StoppingDetector, capsys: Shown, model: Linear
+) -> None:
+    long = write_video(tmp_path / "long.mp4", [scene(96, 160, (20, 20, 30))] * 5 * RATE)
+    told = json.loads(ask("webcam", long, "--seconds", 0.4, "--json"))
+    assert 0 < told["seconds"] < 1.5
+    detector.stop_at = len(detector.sizes) + 3
+    assert mien(["webcam", str(long), "--model", str(model.path), "--threads", "1"]) == 0
+    assert "looked at" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["video", "absent.mp4"], "absent.mp4: no such file"),
+        (["video", "clip.mp4", "--out", "out.avi"], "out.avi: not a kind of video"),
+        (["video", "clip.mp4", "--timeline", "t.xlsx"], "t.xlsx: a timeline is"),
+        (["video", "clip.mp4", "--labels", "fer2014"], "did you mean 'fer2013'"),
+        (["video", "model.onnx"], "model.onnx: not a video"),
+        (["webcam", "absent.mp4"], "absent.mp4: no camera"),
+        (["video", "clip.mp4", "--every", "0"], "--every"),
+    ],
+)
+def test_wrong_use_exits_with_two_and_leaves_nothing(
+    arguments: list[str],
+    message: str,
+    clip: Path,
+    model: Linear,
+    detector: StoppingDetector,
+    capsys: Shown,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(clip.parent)
+    assert mien([*arguments, "--model", str(model.path)]) == 2
+    assert message in capsys.readouterr().err
+    assert detector.sizes == []
+    assert sorted(path.name for path in Path().iterdir()) == ["clip.mp4", "model.onnx"]
+
+
+def test_the_terminal_shows_bars_for_each_face(model: Linear) -> None:
+    looks = Scene(Predictor(model.path), Follower(SquareDetector()))
+    text = panel(looks.look(scene(96, 160, (20, 20, 30), (90, 20, 40)), 0.0), 25).plain
+    assert text.count("face ") == 2
+    assert all(text.count(name) == 2 for name in FER2013.names)
+    assert "no face" in panel([], 25).plain
+
+
+def test_answers_are_smoothed_and_belong_to_their_face(model: Linear) -> None:
+    """Where one face becomes brighter, its probabilities follow slowly and the other's stay."""
+
+    def frames() -> Iterator[np.ndarray]:
+        for i in range(20):
+            frame = scene(96, 160, (20, 20, 30), (100, 20, 30))
+            frame[20:35, 100:130] = 230 if i < 5 else 150
+            yield frame
+
+    plain = Scene(Predictor(model.path), Follower(SquareDetector(), every=1), smooth_s=0)
+    calm = Scene(Predictor(model.path), Follower(SquareDetector(), every=1), smooth_s=0.5)
+    seen = [(plain.look(f, i / RATE), calm.look(f, i / RATE)) for i, f in enumerate(frames())]
+    values = np.array([[[list(s.face.probabilities.values()) for s in each] for each in pair] for pair in seen])
+    jump = abs(np.diff(values[:, 0, 1], axis=0)).max()
+    assert jump > 0.005
+    assert abs(np.diff(values[:, 1, 1], axis=0)).max() < 0.2 * jump
+    np.testing.assert_allclose(values[:, 1, 0], values[:, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(values.sum(3), 1, atol=1e-5)
+    assert [[s.number for s in calm_] for _, calm_ in seen] == [[1, 2]] * 20
