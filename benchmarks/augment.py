@@ -1,6 +1,6 @@
 """Augmentation speed: mien for a whole batch, against torchvision v2 and albumentations a picture and kornia a batch.
 
-    python benchmarks/augment.py [--batch 128] [--rounds 25] [--seconds 0.2]
+    python benchmarks/augment.py [--batch 128] [--rounds 25] [--seconds 0.2] [--changes]
 
 The policy is that of the recipe mien-m on grey pictures of 48×48 px, crop to 44 px included: flip, rotation by ±15°,
 zoom ±15 %, shift ±6 %, brightness ±.08, contrast ±.3, one square of 13 px hidden in every second picture. Where a
@@ -8,6 +8,8 @@ library has no equal the nearest one that costs less is taken (torchvision fills
 draw their parameters for each picture, mien with its recipe's own code. The contenders take turns, `rounds` times,
 `seconds` each; ratios are those of the same round, their median with the smallest and largest beside it. Pictures are
 random: only time is measured, on one thread and as processor time, so that other work on the machine counts less.
+
+`--changes` prints instead what each of mien's changes costs alone, a batch.
 
 Needs `pip install torchvision albumentations==2.0.8 kornia`. Of these mien itself needs torchvision only, for timm;
 albumentations 2.0.8 is under the MIT licence, what succeeds it is not.
@@ -35,6 +37,7 @@ from torchvision.transforms import v2
 
 from mien.augment import batched
 from mien.core import recipe as recipes
+from mien.core.augmentation import SWITCHES, AugmentConfig
 
 SIDE, CROP = 48, 44
 # A square of 13 px as a share of the picture.
@@ -42,9 +45,9 @@ SQUARE = (13 / CROP) ** 2
 Contender = Callable[[], object]
 
 
-def of_mien(pictures: np.ndarray) -> Contender:
+def of_mien(pictures: np.ndarray, config: AugmentConfig | None = None) -> Contender:
     """Parameters drawn and applied for the whole batch, as in a training step."""
-    config = recipes.read("mien-m").augment
+    config = config or recipes.read("mien-m").augment
     images, indices, step = torch.from_numpy(pictures).unsqueeze(1), np.arange(len(pictures)), iter(range(10**9))
 
     def run() -> torch.Tensor:
@@ -119,16 +122,41 @@ def rate(run: Contender, batch: int, seconds: float) -> float:
     return batch * batches / passed
 
 
+def print_changes(pictures: np.ndarray, rounds: int) -> None:
+    """What each change costs alone, drawn for every picture; the first line is cropping and nothing else."""
+    half = (
+        "erase_probability",
+        "random_erasing_probability",
+        "hide_probability",
+        "resized_crop_fraction",
+        "perspective",
+    )
+    strength = dict.fromkeys(half, 0.5) | {"flip": "random", "random_crop": True, "rand_augment_operations": 2}
+    strength |= {"rotation_degrees": 15, "shear_degrees": 15, "zoom_fraction": 0.2, "shift_fraction": 0.1}
+    strength |= {"watermark_probability": 0.2, "blur_pixels": 1.5}
+    for switch in ("nothing", *SWITCHES):
+        keys = {switch: strength.get(switch, 1)} if switch != "nothing" else {}
+        config = AugmentConfig(**keys, erase_pixels=13)
+        run = of_mien(pictures, config)
+        run()
+        spent = [len(pictures) / rate(run, len(pictures), 0.05) for _ in range(rounds)]
+        print(f"{switch:28s} {1e3 * statistics.median(spent):6.2f} ms (from {1e3 * min(spent):.2f})")
+
+
 def main() -> None:
     """Take turns and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--seconds", type=float, default=0.2)
+    parser.add_argument("--changes", action="store_true", help="the cost of each change instead")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     pictures = np.random.default_rng(0).integers(0, 256, (arguments.batch, SIDE, SIDE), dtype=np.uint8)
+    if arguments.changes:
+        print_changes(pictures, arguments.rounds)
+        return
     contenders = {name: prepare(pictures) for name, prepare in CONTENDERS.items()}
     for run in contenders.values():
         for _ in range(3):

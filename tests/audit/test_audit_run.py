@@ -39,7 +39,7 @@ def spoil(clean: Dataset, path: Path) -> Dataset:
     label[val[:20]] = label[train[:20]]
     images[val[20]] = 100
     kept = np.ones(len(images), bool)
-    kept[train[label[train] == disgust][3:]] = False
+    kept[train[label[train] == disgust][2:]] = False
     table = dataset.make_table(
         label=label[kept], split=split[kept], source=[f"x{i}" for i in np.flatnonzero(kept)], images=images[kept]
     )
@@ -244,7 +244,11 @@ def test_hostile_files_never_crash_import_and_audit(tmp_path: Path, capsys: pyte
     assert said["count"] == 24
     assert sum(said["rejects"].values()) >= 4
     assert run(["data", "audit", str(tmp_path / "packed"), "--json"]) in (0, 1)
-    assert json.loads(capsys.readouterr().out)["data"]["count"] == 24
+    audited = json.loads(capsys.readouterr().out)
+    assert audited["data"]["count"] == 24
+    corrupt = next(one for one in audited["findings"] if one["name"] == "corrupt")
+    assert corrupt["figures"]["pictures"] == said["rejects"]["damaged"]
+    assert corrupt["severity"] == "severe"
 
 
 @pytest.mark.parametrize("file", ["images.npy", "manifest.parquet", "dataset.json"])

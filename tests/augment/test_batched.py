@@ -173,6 +173,14 @@ def test_in_colour_all_channels_are_moved_and_hidden_alike() -> None:
     torch.testing.assert_close(out[:, 0], out[:, 2], atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize("key", [*EVERY, "all"])
+def test_the_layout_of_the_pictures_in_memory_makes_no_difference(key: str) -> None:
+    config = ALL if key == "all" else EVERY[key]
+    images = pictures(channels=3)
+    permuted = images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+    torch.testing.assert_close(fed(config, permuted), fed(config, images), atol=1e-3, rtol=0)
+
+
 def test_alternating_flips_show_each_picture_both_ways_in_two_epochs() -> None:
     config = AugmentConfig(flip="alternate")
     first, second, third = (drawn(config, 500, epoch=e).geometry.flip for e in range(3))

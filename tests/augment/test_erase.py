@@ -27,7 +27,7 @@ def pictures(n: int = 1) -> torch.Tensor:
 def hidden(config: AugmentConfig, n: int = 400, *, epoch: int = 0) -> np.ndarray:
     """Which pixels (n, 48, 48) are hidden: those that differ, in pictures of one value but for two corners."""
     ramp = torch.arange(1.0, 48 * 48 + 1).view(1, 1, *SIDE).expand(n, -1, -1, -1) / 10
-    out = erase.apply(ramp, drawn(config, n, epoch=epoch), config)
+    out = erase.apply_(ramp.clone(), drawn(config, n, epoch=epoch), config)
     return (out != ramp)[:, 0].numpy()
 
 
@@ -49,7 +49,7 @@ class TestCutout:
     def test_a_square_has_the_mean_of_its_picture_and_the_rest_is_untouched(self) -> None:
         params = replace(drawn(self.config, 2), square=np.array([[4, 6, 20, 22], [0, 40, 7, 48]]))
         before = pictures(2)
-        out = erase.apply(before, params, self.config)
+        out = erase.apply_(before.clone(), params, self.config)
         for i, (top, left, bottom, right) in enumerate(params.square.tolist()):
             assert out[i, 0, top:bottom, left:right].unique().item() == pytest.approx(before[i].mean().item())
             out[i, 0, top:bottom, left:right] = before[i, 0, top:bottom, left:right]
@@ -102,13 +102,13 @@ class TestRandomErasing:
     def test_the_fill_is_noise_over_the_full_range_or_the_mean(self) -> None:
         params = replace(drawn(self.config, 1), box=np.array([[8, 8, 40, 40]]))
         before = pictures()
-        out = erase.apply(before, params, self.config)
+        out = erase.apply_(before.clone(), params, self.config)
         inner = out[0, 0, 8:40, 8:40]
         assert inner.mean().item() == pytest.approx(127.5, abs=8)
         assert inner.std().item() == pytest.approx(255 / math.sqrt(12), abs=5)
         out[..., 8:40, 8:40] = before[..., 8:40, 8:40]
         assert torch.equal(out, before)
-        mean = erase.apply(before, params, self.config.model_copy(update={"random_erasing_fill": "mean"}))
+        mean = erase.apply_(before.clone(), params, self.config.model_copy(update={"random_erasing_fill": "mean"}))
         assert mean[0, 0, 8:40, 8:40].unique().item() == pytest.approx(before.mean().item())
 
 
@@ -156,7 +156,7 @@ class TestGridMask:
         unit, x, y = 12.0, 5.0, 2.0
         grid = Grid(*(np.array([v], np.float32) for v in (unit, x, y, 0)))
         before = pictures()
-        out = erase.apply(before, replace(drawn(self.config, 1), grid=grid), self.config)
+        out = erase.apply_(before.clone(), replace(drawn(self.config, 1), grid=grid), self.config)
         place = np.arange(48) - 23.5
         down, across = ((place + offset) % unit >= 0.6 * unit for offset in (y, x))
         expected = down[:, None] & across
@@ -175,7 +175,7 @@ class TestGridMask:
         before = pictures()
         masks = []
         for grid in (straight, quarter):
-            out = erase.apply(before, replace(drawn(self.config, 1), grid=grid), self.config)
+            out = erase.apply_(before.clone(), replace(drawn(self.config, 1), grid=grid), self.config)
             masks.append((out != before)[0, 0])
         # The border of a unit falls on a pixel's middle in neither, so a quarter turn is exact.
         assert torch.equal(masks[1], masks[0].rot90(-1)) or torch.equal(masks[1], masks[0].rot90(1))

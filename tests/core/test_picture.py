@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from mien.core.errors import MienError
-from mien.core.picture import decode, fit, is_grey, peek, square, to_array
+from mien.core.picture import decode, fit, from_pil, is_grey, peek, square, to_array
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (12, 20, 3), dtype=np.uint8)
@@ -173,6 +173,36 @@ def test_a_rotated_jpeg_stands_upright() -> None:
     assert upright.shape == (32, 16) == peek(data)[:2]
     assert upright[:14].min() > 200
     assert upright[18:].max() < 50
+
+
+def exif(*entries: tuple[int, int, int, bytes]) -> bytes:
+    """One directory of tags: number, type, count, value."""
+    body = b"".join(struct.pack("<HHI4s", *entry) for entry in entries)
+    return b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + body + b"\0\0\0\0"
+
+
+ON_ITS_SIDE = (0x112, 3, 1, b"\x06\0\0\0")
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    ("tags", "upright"),
+    [
+        pytest.param(exif(ON_ITS_SIDE, (0x100, 6, 4, b"\xff\xff\xff\xff")), (8, 16), id="a number below its range"),
+        pytest.param(exif((0x111, 2, 4, b"abcd"), ON_ITS_SIDE), (8, 16), id="text for an offset"),
+        pytest.param(exif(ON_ITS_SIDE, (0x100, 11, 1, b"\0\0\xc0\x7f")), (8, 16), id="no number"),
+        pytest.param(b"Exif\0\0II*\0", (16, 8), id="cut off"),
+        pytest.param(b"Exif\0\0II+\0\x08\0\0\0", (16, 8), id="cut off, for large files"),
+        pytest.param(b"Exif\0\0nonsense", (16, 8), id="nonsense"),
+    ],
+)
+def test_damaged_exif_data_do_no_harm_to_the_picture(form: str, tags: bytes, upright: tuple[int, int]) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (16, 8), "red").save(file, form, exif=tags)
+    picture = decode(file.getvalue())
+    assert picture.size == upright
+    assert from_pil(picture).size == upright  # not turned twice
+    assert peek(file.getvalue()) == (*upright[::-1], 3)
 
 
 def test_the_first_frame_of_an_animation_is_taken() -> None:

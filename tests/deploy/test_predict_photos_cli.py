@@ -145,6 +145,18 @@ def test_drawings_of_a_folder_above_stay_in_the_folder_of_drawings(
     assert len(made) == 4 + 5
 
 
+def test_drawings_never_replace_the_pictures(
+    model: Linear, detector: SquareDetector, photos: Path, capsys: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path: path.read_bytes() for path in photos.rglob("*.png")}
+    monkeypatch.chdir(photos)
+    for asked, folder in (("a.png", "."), (photos, ".."), ("deep/d.png", photos / "deep")):
+        assert mien(["predict", str(asked), "--model", str(model.path), "--draw", str(folder)]) == 2
+        assert "give --draw a folder of its own" in capsys.readouterr().err
+    assert detector.sizes == []
+    assert {path: path.read_bytes() for path in photos.parent.rglob("*.png")} == before
+
+
 def test_a_submission_takes_each_picture_for_one_face(ask: Callable[..., str], photos: Path, tmp_path: Path) -> None:
     ask(photos, "--submission", tmp_path / "s.csv")
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 5

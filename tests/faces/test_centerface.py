@@ -149,6 +149,14 @@ def test_a_picture_without_a_face_has_none(detector: CenterFace) -> None:
         assert faces.landmarks.shape == (0, 5, 2)
 
 
+def test_no_box_is_much_larger_than_its_picture_whatever_the_net_says() -> None:
+    heat = np.zeros((1, 20, 40), np.float32)
+    heat[0, 10, 20] = 0.9
+    size, nothing = np.full((2, 20, 40), 99, np.float32), np.zeros((10, 20, 40), np.float32)
+    faces = centerface._decode(heat, size, nothing[:2], nothing, scale=(0.5, 0.25), min_score=0.5)
+    np.testing.assert_allclose(faces.boxes[0, 2:] - faces.boxes[0, :2], [1.5 * 160 / 0.5, 1.5 * 80 / 0.25], rtol=1e-5)
+
+
 def test_what_is_no_centerface_is_refused_by_name(tmp_path: Path) -> None:
     file = tmp_path / "other.onnx"
     file.write_bytes(b"no model")

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from mien.core.errors import MienError
+from mien.core.picture import decode
 from mien.deploy.photos import Photo
 from mien.deploy.runtime import Predictor
 from mien.faces.centerface import CenterFace
@@ -76,6 +77,21 @@ def test_the_engine_itself_decodes_nothing_beyond_its_pixels(
     engine = Engine(predictor, detector, max_pixels=100 * 119)
     [error] = engine.answer([Asked(toys.photo(100, 120), Way())])
     assert isinstance(error, MienError)
+
+
+def test_a_picture_that_trips_its_decoder_leaves_the_others_their_answers(
+    predictor: Predictor, detector: Any, toys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trip(data: bytes, **how: Any) -> Image.Image:
+        if data == b"trap":
+            raise RuntimeError("a defect")
+        return decode(data, **how)
+
+    monkeypatch.setattr("mien.serve.engine.decode", trip)
+    engine = Engine(predictor, detector, max_pixels=10**6)
+    before, trap, after = engine.answer([Asked(data, Way()) for data in (toys.photo(), b"trap", toys.photo(200))])
+    assert isinstance(trap, RuntimeError)
+    assert [len(probabilities(photo)) for photo in (before, after)] == [1, 2]
 
 
 def test_a_model_that_fails_is_no_fault_of_a_picture(

@@ -88,7 +88,7 @@ def test_a_page_elsewhere_may_link_here_but_not_load_from_here(client: TestClien
 
 
 def test_an_allowed_origin_is_answered_as_its_browser_wants(make: Make) -> None:
-    with TestClient(make(origins={"https://app.example"}).app, base_url="http://localhost") as client:
+    with TestClient(make(origins={"https://App.example/"}).app, base_url="http://localhost") as client:
         asked = {"origin": "https://app.example", "access-control-request-method": "POST"}
         assert client.options("/v1/predict", headers=asked).headers["access-control-allow-origin"] == asked["origin"]
         answer = client.get("/v1/model", headers={"origin": "https://app.example"})

@@ -13,7 +13,9 @@ KEY = "correct-horse-battery"
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.9.9.9"])
 def test_the_loopback_needs_no_key(host: str) -> None:
     assert is_loopback(host)
-    assert Settings(host=host).checked().host == host
+    settings = Settings(host=host).checked()
+    assert settings.host == host
+    assert settings.access.hosts == {host}  # else nobody could call 127.9.9.9 by its address
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "example.org", "localhost.example.org"])
@@ -25,8 +27,9 @@ def test_any_other_address_needs_a_key(host: str) -> None:
 def test_an_address_is_a_name_to_be_called_by_but_all_addresses_are_none() -> None:
     keys = read_keys(KEY, None)
     assert Settings(host="10.0.0.7", access=Access(keys=keys)).checked().access.hosts == {"10.0.0.7"}
-    with pytest.raises(MienError, match="--allow-host"):
-        Settings(host="0.0.0.0", access=Access(keys=keys)).checked()
+    for every in ("0.0.0.0", "::", ""):
+        with pytest.raises(MienError, match="--allow-host"):
+            Settings(host=every, access=Access(keys=keys, hosts=frozenset({""}))).checked()
     named = Access(keys=keys, hosts=frozenset({"mien.example"}))
     assert Settings(host="0.0.0.0", access=named).checked().access.hosts == {"mien.example"}
 

@@ -92,10 +92,6 @@ SHIPPED = {
         [4.025606, 4.024787],
     ),
     "lenet5-fer": ([], [1.819033, 1.240817]),
-    "label-errors": (
-        ["optimiser.name=adamw", "optimiser.learning_rate=1e-3", "optimiser.l2={ stages = 0.1 }"],
-        [1.928141, 1.791129],
-    ),
 }
 
 

@@ -100,3 +100,26 @@ def test_a_camera_that_is_lost_says_so_after_its_last_frame(clip: Path, monkeypa
     monkeypatch.setattr(camera.av, "open", lambda name: Lost(really(name)))
     with Camera(str(clip)) as device, pytest.raises(MienError, match=r"clip\.mp4: the camera was lost"):
         list(device.frames())
+
+
+def test_a_camera_that_hangs_does_not_hold_up_the_end(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+
+    class Hanging:
+        def __init__(self, really: object) -> None:
+            self.really = really
+
+        def decode(self, **which: int) -> object:
+            yield from itertools.islice(self.really.decode(**which), 1)
+            assert go_on.wait(20)
+
+        def close(self) -> None:
+            self.really.close()
+
+    really = camera.av.open
+    monkeypatch.setattr(camera.av, "open", lambda name: Hanging(really(name)))
+    end = time.monotonic() + 0.3
+    with Camera(str(clip)) as device:
+        assert len(list(device.frames(stopped=lambda: time.monotonic() >= end))) == 1
+        assert not go_on.is_set()
+        go_on.set()

@@ -177,6 +177,8 @@ def test_a_camera_stops_after_some_seconds_or_on_ctrl_c(
         (["video", "clip.mp4", "--timeline", "t.xlsx"], "t.xlsx: a timeline is"),
         (["video", "clip.mp4", "--labels", "fer2014"], "did you mean 'fer2013'"),
         (["video", "model.onnx"], "model.onnx: not a video"),
+        (["video", "clip.mp4", "--out", "./clip.mp4"], "clip.mp4: is what is looked at"),
+        (["webcam", "clip.mp4", "--out", "./clip.mp4"], "clip.mp4: is what is looked at"),
         (["webcam", "absent.mp4"], "absent.mp4: no camera"),
         (["video", "clip.mp4", "--every", "0"], "--every"),
     ],
@@ -191,10 +193,12 @@ def test_wrong_use_exits_with_two_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(clip.parent)
+    before = clip.read_bytes()
     assert mien([*arguments, "--model", str(model.path)]) == 2
     assert message in capsys.readouterr().err
     assert detector.sizes == []
     assert sorted(path.name for path in Path().iterdir()) == ["clip.mp4", "model.onnx"]
+    assert clip.read_bytes() == before
 
 
 def test_the_terminal_shows_bars_for_each_face(model: Linear) -> None:

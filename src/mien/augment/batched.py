@@ -76,14 +76,15 @@ def apply(pictures: Tensor, params: Params, config: AugmentConfig, *, crop: int 
     Mixup and CutMix need the whole batch: see `feed`.
     """
     size = (pictures.shape[2], pictures.shape[3])
-    out = _placed(pictures, params, config, (crop, crop) if crop else size)
+    # From here on these are pictures of our own, which the families may change in place.
+    out = _placed(pictures, params, config, (crop, crop) if crop else size).contiguous()
     if params.overlay is not None:
         out = overlay.apply(out, params.overlay)
     if params.policy is not None:
         out = policy.apply(out, params.policy)
-    out = colour.apply(out, params.colour, config)
+    out = colour.apply_(out, params.colour, config)
     out = filters.apply(out, params.filters)
-    return erase.apply(out, params.erase, config)
+    return erase.apply_(out, params.erase, config)
 
 
 def feed(

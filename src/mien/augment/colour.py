@@ -59,8 +59,11 @@ def draw(config: AugmentConfig, rng: np.random.Generator, n: int) -> Colour:
     )
 
 
-def apply(pictures: Tensor, params: Colour, config: AugmentConfig) -> Tensor:
-    """Pictures (n, C, H, W), float, with their colours changed; what draws nothing keeps every bit."""
+def apply_(pictures: Tensor, params: Colour, config: AugmentConfig) -> Tensor:
+    """Pictures (n, C, H, W), float, with their colours changed, which may happen in place.
+
+    What draws nothing keeps every bit.
+    """
     out = pictures
     if params.equalise is not None:
         out = change_where(out, params.equalise, equalise)
@@ -68,8 +71,8 @@ def apply(pictures: Tensor, params: Colour, config: AugmentConfig) -> Tensor:
         out = (out / WHITE).pow(column(params.gamma, out)) * WHITE
     if config.contrast or config.brightness:
         mean = out.mean((1, 2, 3), keepdim=True)
-        factor, offset = (column(v, out) for v in (params.contrast, params.brightness))
-        out = (out - mean).mul_(factor).add_(mean).add_(255 * offset).clamp_(0, 255)
+        factor, offset = column(params.contrast, out), column(255 * params.brightness, out)
+        out = out.sub_(mean).mul_(factor).add_(mean).add_(offset).clamp_(0, 255)
     if params.posterise is not None:
         step = 2.0 ** (8 - config.posterise_bits)
         out = change_where(out, params.posterise, lambda chosen: posterise(chosen, step))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mien.augment import noise
-from mien.augment.params import GRID, HIDE, RANDOM_ERASING, Bools, Floats, Ints, column, stream
+from mien.augment.params import GRID, HIDE, RANDOM_ERASING, Bools, Floats, Ints, change_where, column, stream, take
 from mien.core.recipe import AugmentConfig
 
 # Patches in a row and a column of which one draw hides some; 0: none. The authors' code of Hide-and-Seek takes patches
@@ -98,34 +98,44 @@ def _grid(config: AugmentConfig, rng: np.random.Generator, n: int, *, epoch: int
     return Grid(*(values.astype(np.float32) for values in (unit, x, y, rotation)))
 
 
-def apply(pictures: Tensor, params: Erase, config: AugmentConfig) -> Tensor:
-    """Pictures (n, C, H, W), float, with parts hidden; a picture of which nothing is hidden keeps every bit."""
+def apply_(pictures: Tensor, params: Erase, config: AugmentConfig) -> Tensor:
+    """Pictures (n, C, H, W), float and contiguous, with parts hidden, which may happen in place.
+
+    A picture of which nothing is hidden keeps every bit.
+    """
     out = pictures
     if config.erase_pixels:
-        out = _cut_out(out, params.square, config.erase_pixels)
+        _cut_out(out, params.square, config.erase_pixels)
     if params.box is not None and params.place is not None:
-        fill = None if config.random_erasing_fill == "mean" else noise.even(params.place, out) * 255
-        out = _filled(out, inside(params.box, out), fill)
+        change = _erased_with_noise if config.random_erasing_fill == "noise" else _erased_with_mean
+        out = change_where(out, params.box[:, 2] > params.box[:, 0], change, params.box, params.place)
     if params.cells is not None and params.hidden is not None:
-        out = _filled(out, _patches(params.cells, params.hidden, out))
+        out = change_where(out, params.cells > 0, _patched, params.cells, params.hidden)
     if params.grid is not None:
-        out = _filled(out, _unseen(params.grid, config.grid_mask_keep, out))
+        seen, keep = take(params.grid, np.flatnonzero(params.grid.unit)), config.grid_mask_keep
+        out = change_where(out, params.grid.unit > 0, lambda chosen: _filled(chosen, _unseen(seen, keep, chosen)))
     return out
 
 
-def _cut_out(pictures: Tensor, boxes: Ints, pixels: int) -> Tensor:
-    """Boxes of at most `pixels` a side filled with their picture's mean: only what lies in them is touched."""
+def _erased_with_noise(pictures: Tensor, boxes: Ints, place: Ints) -> Tensor:
+    return _filled(pictures, inside(boxes, pictures), noise.even(place, pictures) * 255)
+
+
+def _erased_with_mean(pictures: Tensor, boxes: Ints, _: Ints) -> Tensor:
+    return _filled(pictures, inside(boxes, pictures))
+
+
+def _cut_out(pictures: Tensor, boxes: Ints, pixels: int) -> None:
+    """Fill boxes of at most `pixels` a side with their picture's mean: only what lies in them is touched."""
     _, channels, height, width = pictures.shape
     which = np.flatnonzero(boxes[:, 2] > boxes[:, 0])
-    top, left, bottom, right = (edge[:, None] for edge in boxes[which].T)
-    # A box that the border cuts names its last row and column more than once.
-    rows, columns = (np.minimum(a + np.arange(pixels), b - 1) for a, b in ((top, bottom), (left, right)))
-    planes = which[:, None] * channels + np.arange(channels)
-    places = (planes[:, :, None, None] * height + rows[:, None, :, None]) * width + columns[:, None, None, :]
+    first, last = boxes[which, :2, None], boxes[which, 2:, None] - 1
+    # Rows and columns (m, 2, pixels); a box that the border cuts names its last ones more than once.
+    reach = np.minimum(first + np.arange(pixels), last)
+    offset = reach[:, :1, :, None] * width + reach[:, 1:, None, :]
+    places = (which[:, None] * channels + np.arange(channels))[..., None, None] * (height * width) + offset
     means = pictures.mean((1, 2, 3)).index_select(0, torch.from_numpy(which).to(pictures.device))
-    out = pictures.clone(memory_format=torch.contiguous_format)
-    out.view(-1)[torch.from_numpy(places).to(pictures.device)] = means.view(-1, 1, 1, 1)
-    return out
+    pictures.view(-1)[torch.from_numpy(places).to(pictures.device)] = means.view(-1, 1, 1, 1)
 
 
 def _filled(pictures: Tensor, where: Tensor, fill: Tensor | None = None) -> Tensor:
@@ -143,13 +153,12 @@ def inside(boxes: Ints, like: Tensor) -> Tensor:
     return (in_rows[:, :, None] & in_columns[:, None, :]).unsqueeze(1)
 
 
-def _patches(cells: Ints, hidden: Bools, like: Tensor) -> Tensor:
-    """Which pixels (n, 1, H, W) lie in a hidden one of `cells` × `cells` patches."""
-    number = torch.from_numpy(cells).to(like.device)
-    chosen = torch.from_numpy(hidden).to(like.device) & (number > 0)[:, None, None]
-    row, col = (torch.arange(k, device=like.device) * number[:, None] // k for k in like.shape[2:])
+def _patched(pictures: Tensor, cells: Ints, hidden: Bools) -> Tensor:
+    """Pictures without the hidden ones of their `cells` × `cells` patches."""
+    number, chosen = (torch.from_numpy(values).to(pictures.device) for values in (cells, hidden))
+    row, col = (torch.arange(k, device=pictures.device) * number[:, None] // k for k in pictures.shape[2:])
     rows = chosen.gather(1, row[:, :, None].expand(-1, -1, chosen.shape[2]))
-    return rows.gather(2, col[:, None, :].expand(-1, row.shape[1], -1)).unsqueeze(1)
+    return _filled(pictures, rows.gather(2, col[:, None, :].expand(-1, row.shape[1], -1)).unsqueeze(1))
 
 
 def _unseen(grid: Grid, keep: float, like: Tensor) -> Tensor:
@@ -157,10 +166,9 @@ def _unseen(grid: Grid, keep: float, like: Tensor) -> Tensor:
     y, x = (torch.arange(k, device=like.device) - (k - 1) / 2 for k in like.shape[2:])
     values = (grid.unit, grid.offset_x, grid.offset_y, np.cos(grid.rotation), np.sin(grid.rotation))
     unit, offset_x, offset_y, cos, sin = (column(v, like) for v in values)
-    side = unit.clamp_min(1)
-    across = (x * (cos / side)).add(y[:, None] * (sin / side)).add_(offset_x / side)
-    down = (y[:, None] * (cos / side)).sub(x * (sin / side)).add_(offset_y / side)
-    return (_part(across) >= keep) & (_part(down) >= keep) & (unit > 0)
+    across = (x * (cos / unit)).add(y[:, None] * (sin / unit)).add_(offset_x / unit)
+    down = (y[:, None] * (cos / unit)).sub(x * (sin / unit)).add_(offset_y / unit)
+    return (_part(across) >= keep) & (_part(down) >= keep)
 
 
 def _part(values: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where each of n pictures takes its pixels from. All arrays have length n."""
+    """Where each of n pictures takes its pixels from. Arrays are (n,) unless it says otherwise; None: switched off."""
 
     flip: Bools
     rotation: Floats  # radians, anticlockwise
@@ -38,14 +38,9 @@ class Geometry:
     shift_y: Floats
     crop_x: Ints  # px from the centre crop
     crop_y: Ints
-    shear_x: Floats  # tangent: rows move sideways, the lower the farther to the left
-    shear_y: Floats
-    box_width: Floats  # of the resized crop, fraction of what is seen without it
-    box_height: Floats
-    box_x: Floats  # its centre, in units of what is seen without it, 0 in the middle
-    box_y: Floats
-    tilt_x: Floats  # the picture turned away: the left side grows and the right side shrinks
-    tilt_y: Floats
+    shear: Floats | None  # (n, 2): tangents, by which rows move sideways and columns up and down
+    box: Floats | None  # (n, 4): width and height of the resized crop and its centre, in units of what is seen without
+    tilt: Floats | None  # (n, 2): the picture turned away, in x and in y
 
 
 def flips(mode: str, rng: np.random.Generator, indices: Ints, epoch: int) -> Bools:
@@ -82,42 +77,41 @@ def draw(
     shift = [uniform(rng, n, config.shift_fraction) for _ in range(2)]
     # Uniforms scaled to whole pixels: a crop that is off consumes as many draws as one that is on.
     crop_yx = [np.floor(rng.random(n) * (2 * r + 1)).astype(np.int64) - r for r in room]
-    further = (*_shears(config, rng, n), *_boxes(config, rng, n), *_tilts(config, rng, n))
+    further = _shears(config, rng, n), _boxes(config, rng, n), _tilts(config, rng, n)
     return Geometry(flip, rotation, zoom, shift[0], shift[1], crop_yx[1], crop_yx[0], *further)
 
 
-def _shears(config: AugmentConfig, rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:
-    """Tangents in x and y; one of the two is 0, since both together are mostly a rotation."""
+def _shears(config: AugmentConfig, rng: np.random.Generator, n: int) -> Floats | None:
+    """One of the two tangents is 0, since both together are mostly a rotation."""
     if not config.shear_degrees:
-        return np.zeros(n, np.float32), np.zeros(n, np.float32)
+        return None
     own = stream(rng, SHEAR)
     tangent = np.tan(uniform(own, n, np.deg2rad(config.shear_degrees)))
     sideways = own.random(n) < 0.5
-    return np.where(sideways, tangent, np.float32(0)), np.where(sideways, np.float32(0), tangent)
+    return np.stack([np.where(sideways, tangent, 0), np.where(sideways, 0, tangent)], 1).astype(np.float32)
 
 
-def _boxes(config: AugmentConfig, rng: np.random.Generator, n: int) -> tuple[Floats, Floats, Floats, Floats]:
-    """Width, height and centre of a resized crop (Szegedy et al. 2015, arXiv 1409.4842, section 6).
+def _boxes(config: AugmentConfig, rng: np.random.Generator, n: int) -> Floats | None:
+    """Resized crops (Szegedy et al. 2015, arXiv 1409.4842, section 6).
 
     The area is uniform, the ratio of the sides log-uniform; a side that would not fit is cut to what there is.
     """
     if not config.resized_crop_fraction:
-        one, none = np.ones(n, np.float32), np.zeros(n, np.float32)
-        return one, one, none, none
+        return None
     own = stream(rng, RESIZED_CROP)
     area = 1 - config.resized_crop_fraction * own.random(n)
     ratio = log_uniform(own, n, config.resized_crop_stretch)
     width, height = np.sqrt(area * ratio).clip(max=1), np.sqrt(area / ratio).clip(max=1)
     x, y = ((1 - extent) / 2 * own.uniform(-1, 1, n) for extent in (width, height))
-    return width.astype(np.float32), height.astype(np.float32), x.astype(np.float32), y.astype(np.float32)
+    return np.stack([width, height, x, y], 1).astype(np.float32)
 
 
-def _tilts(config: AugmentConfig, rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:
+def _tilts(config: AugmentConfig, rng: np.random.Generator, n: int) -> Floats | None:
     if not config.perspective:
-        return np.zeros(n, np.float32), np.zeros(n, np.float32)
+        return None
     own = stream(rng, PERSPECTIVE)
     # Half in each direction, so that the denominator stays positive in every corner.
-    return uniform(own, n, config.perspective / 2), uniform(own, n, config.perspective / 2)
+    return (config.perspective / 2 * own.uniform(-1, 1, (n, 2))).astype(np.float32)
 
 
 def moves(config: AugmentConfig) -> bool:
@@ -130,11 +124,15 @@ def cut(pictures: Tensor, params: Geometry, side: tuple[int, int]) -> Tensor:
     """Crops by whole pixels and flips of pictures (n, C, H, W): float (n, C, *side), every pixel keeps its value."""
     height, width = pictures.shape[-2:]
     h, w = side
-    top = torch.from_numpy((height - h) // 2 + params.crop_y).to(pictures.device)
-    left = torch.from_numpy((width - w) // 2 + params.crop_x).to(pictures.device)
-    which = torch.arange(len(pictures), device=pictures.device)
-    windows = pictures.unfold(2, h, 1).unfold(3, w, 1)
-    return change_where(windows[which, :, top, left], params.flip, lambda chosen: chosen.flip(3)).float()
+    top, left = (height - h) // 2 + params.crop_y, (width - w) // 2 + params.crop_x
+    if (top == top[0]).all() and (left == left[0]).all():
+        out = pictures[:, :, top[0] : top[0] + h, left[0] : left[0] + w]
+    else:
+        windows = pictures.unfold(2, h, 1).unfold(3, w, 1)
+        which = torch.arange(len(pictures), device=pictures.device)
+        down, right = (torch.from_numpy(at).to(pictures.device) for at in (top, left))
+        out = windows[which, :, down, right]
+    return change_where(out.to(torch.float32, copy=True), params.flip, lambda chosen: chosen.flip(3))
 
 
 def mapping(params: Geometry, size: tuple[int, int], side: tuple[int, int]) -> Floats:
@@ -144,31 +142,45 @@ def mapping(params: Geometry, size: tuple[int, int], side: tuple[int, int]) -> F
     """
     (height, width), (h, w) = size, side
     cos, sin = np.cos(params.rotation) / params.zoom, np.sin(params.rotation) / params.zoom
+    xx, xy, yx, yy = cos, -sin, sin, cos
+    if params.shear is not None:
+        a, b = params.shear.T
+        xx, xy, yx, yy = cos - sin * b, cos * a - sin, sin + cos * b, sin * a + cos
     mirror = np.where(params.flip, -1.0, 1.0)
     # In px: input = box·R·S·mirror·output − shift + crop offset; scaled to −1…1 on either side.
-    xx = mirror * (cos - sin * params.shear_y) * w / width * params.box_width
-    xy = (cos * params.shear_x - sin) * h / width * params.box_width
-    yx = mirror * (sin + cos * params.shear_y) * w / height * params.box_height
-    yy = (sin * params.shear_x + cos) * h / height * params.box_height
-    x0 = 2 * (params.crop_x / width - params.shift_x + params.box_x * w / width)
-    y0 = 2 * (params.crop_y / height - params.shift_y + params.box_y * h / height)
-    # Tilted: output / (1 + tilt·output). The numerator takes the offset times the denominator.
-    a, b = params.tilt_x, params.tilt_y
-    rows = (xx + x0 * a, xy + x0 * b, x0, yx + y0 * a, yy + y0 * b, y0, a, b, np.ones(len(x0)))
-    return np.stack(rows, 1).reshape(-1, 3, 3).astype(np.float32)
+    out = np.zeros((len(cos), 3, 3), np.float32)
+    out[:, 0, 0], out[:, 0, 1] = mirror * xx * w / width, xy * h / width
+    out[:, 1, 0], out[:, 1, 1] = mirror * yx * w / height, yy * h / height
+    out[:, 0, 2] = 2 * (params.crop_x / width - params.shift_x)
+    out[:, 1, 2] = 2 * (params.crop_y / height - params.shift_y)
+    out[:, 2, 2] = 1
+    if params.box is not None:
+        out[:, :2, :2] *= params.box[:, :2, None]
+        out[:, :2, 2] += 2 * params.box[:, 2:] * np.array([w / width, h / height], np.float32)
+    if params.tilt is not None:
+        # Output / (1 + tilt·output); the numerator takes the offset times the denominator.
+        out[:, :2, :2] += out[:, :2, 2:] * params.tilt[:, None]
+        out[:, 2, :2] = params.tilt
+    return out
 
 
 def resample(pictures: Tensor, matrices: Floats, side: tuple[int, int], *, padding: str) -> Tensor:
     """Pictures (n, C, H, W) through their mappings (n, 3, 3): float (n, C, *side), bilinear."""
-    theta = torch.from_numpy(matrices).to(pictures.device)
-    positions = _positions(side, str(pictures.device))
-    # All x of a picture, then all y: one product for the batch is eight times as fast as `F.affine_grid` on a CPU, to
-    # the same bits, and `grid_sample` reads such planes as fast as pairs.
-    grid = (theta[:, :2].reshape(-1, 3) @ positions).view(-1, 2, *side)
+    places = grid(matrices, side, pictures.device)
+    return F.grid_sample(pictures.float(), places, padding_mode=padding, align_corners=False)
+
+
+def grid(matrices: Floats, side: tuple[int, int], device: torch.device) -> Tensor:
+    """Where mappings (n, 3, 3) send every pixel of `side`: x and y, −1…1, (n, *side, 2).
+
+    All x of a picture come before all y: one product for the batch is eight times as fast as `F.affine_grid` on a CPU,
+    to the same bits, and `F.grid_sample` reads such planes as fast as pairs.
+    """
+    theta, positions = torch.from_numpy(matrices).to(device), _positions(side, str(device))
+    planes = (theta[:, :2].reshape(-1, 3) @ positions).view(-1, 2, *side)
     if matrices[:, 2, :2].any():
-        grid = grid / (theta[:, 2] @ positions).view(-1, 1, *side)
-    grid = grid.permute(0, 2, 3, 1)
-    return F.grid_sample(pictures.float(), grid, padding_mode=padding, align_corners=False)
+        planes = planes / (theta[:, 2] @ positions).view(-1, 1, *side)
+    return planes.permute(0, 2, 3, 1)
 
 
 @lru_cache(maxsize=8)

@@ -8,9 +8,10 @@ from functools import lru_cache
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from mien.augment.geometry import resample
-from mien.augment.params import WATERMARK, Bools, Floats, Ints, change_where, column, stream, take, uniform
+from mien.augment.geometry import grid
+from mien.augment.params import WATERMARK, Bools, Floats, Ints, change_where, column, stream, take, truth, uniform
 from mien.core.recipe import AugmentConfig
 
 # The letters A to Z, seven rows of five points each, a row a byte: drawn here so that no font is needed.
@@ -23,7 +24,6 @@ _LETTERS = (
 LONGEST = 8  # letters of a word
 _ROWS, _COLUMNS = 7, 5
 _LEADING, _TRACKING = 9, 1  # blank points below a line and beside a letter
-_TILES = (7, 3)  # times that a repeated word is laid below and beside itself: enough for any angle
 
 
 @dataclass(frozen=True)
@@ -69,23 +69,15 @@ def apply(pictures: Tensor, params: Overlay) -> Tensor:
 
 
 def _written(under: Tensor, params: Overlay) -> Tensor:
+    font = _font(str(under.device))
+    words = font[torch.from_numpy(params.letters).to(under.device)]
+    words = words.permute(0, 2, 1, 3).flatten(2).unsqueeze(1)
     side = (under.shape[2], under.shape[3])
-    plates = _plates(params, under)
-    ink = resample(plates, _placed(params, side, plates), side, padding="zeros") * column(params.opacity, under)
+    places = grid(_placed(params, side, (words.shape[2], words.shape[3])), side, under.device)
+    # All over the picture, the plane is tiled with the word and its margins.
+    places = torch.where(truth(params.repeated, under), places - 2 * (places / 2).round(), places)
+    ink = F.grid_sample(words, places, padding_mode="zeros", align_corners=False) * column(params.opacity, under)
     return under + ink * (column(255 * params.white, under) - under)
-
-
-def _plates(params: Overlay, like: Tensor) -> Tensor:
-    """Words as pictures (n, 1, h, w) of 0 and 1, in the middle of a plate or all over it."""
-    font = _font(str(like.device))
-    words = font[torch.from_numpy(params.letters).to(like.device)]
-    tile = words.permute(0, 2, 1, 3).flatten(2).unsqueeze(1)
-    plate = tile.repeat(1, 1, *_TILES)
-    height, width = tile.shape[2:]
-    down, right = (_TILES[0] // 2) * height, (_TILES[1] // 2) * width
-    middle = torch.zeros_like(plate[:1])
-    middle[..., down : down + height, right : right + width] = 1
-    return plate * middle.maximum(column(params.repeated, like))
 
 
 @lru_cache(maxsize=8)
@@ -97,9 +89,9 @@ def _font(device: str) -> Tensor:
     return torch.from_numpy(np.pad(points, space).astype(np.float32)).to(device)
 
 
-def _placed(params: Overlay, side: tuple[int, int], plates: Tensor) -> Floats:
-    """Matrices (n, 3, 3) that send positions in the picture to positions on the plate, both −1…1."""
-    height, width = plates.shape[2:]
+def _placed(params: Overlay, side: tuple[int, int], plate: tuple[int, int]) -> Floats:
+    """Matrices (n, 3, 3) that send positions in the picture of `side` px to those on the plate, both −1…1."""
+    height, width = plate
     scale = params.height * side[0] / _ROWS  # px a point
     cos, sin = np.cos(params.rotation) / scale, np.sin(params.rotation) / scale
     xx, xy = cos * side[1] / width, -sin * side[0] / width

@@ -65,6 +65,11 @@ def change_where(pictures: Tensor, which: Bools, change: Callable[..., Tensor], 
     return pictures.index_copy(0, rows, changed)
 
 
+def truth(values: Bools, like: Tensor) -> Tensor:
+    """Values (n,) as (n, 1, 1, 1) on the device of `like`."""
+    return torch.from_numpy(values).to(like.device).view(-1, 1, 1, 1)
+
+
 def column(values: NDArray[Any], like: Tensor) -> Tensor:
     """Values (n,) as float32 (n, 1, 1, 1) on the device of `like`."""
     return torch.from_numpy(np.ascontiguousarray(values)).to(like.device, torch.float32).view(-1, 1, 1, 1)

@@ -6,7 +6,6 @@ picture's histogram; sharpness and colour change pixels. Grey pictures have no c
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +37,9 @@ CIFAR10 = (
     "TranslateY .9 9 TranslateY .7 9, AutoContrast .9 2 Solarize .8 3, Equalize .8 8 Invert .1 3, "
     "TranslateY .7 9 AutoContrast .9 1"
 )
+_TONES = [
+    ID[name] for name in ("AutoContrast", "Equalize", "Solarize", "Posterize", "Contrast", "Brightness", "Invert")
+]
 _FACTORS = [ID[name] for name in ("Color", "Contrast", "Brightness", "Sharpness")]
 _GEOMETRY = [ID[name] for name in ("Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY")]
 # The greatest magnitudes (table 6), either way. The authors' code for CIFAR moves by up to 10 of 32 px, which is taken
@@ -135,7 +137,7 @@ def apply(pictures: Tensor, params: Policy) -> Tensor:
     """Pictures (n, C, H, W), float, after all operations but geometry; where none applies, every bit is kept."""
     out = pictures
     for operation, value in zip(params.operation.T, params.value.T, strict=True):
-        out = change_where(out, np.isin(operation, list(TONES)), _toned, operation, value)
+        out = change_where(out, np.isin(operation, _TONES), _toned, operation, value)
         out = change_where(out, operation == ID["Sharpness"], _sharpened, value)
         if pictures.shape[1] == 3:
             out = change_where(out, operation == ID["Color"], _coloured, value)
@@ -160,43 +162,33 @@ def _luma(like: Tensor) -> Tensor:
 def _toned(pictures: Tensor, operation: Ints, value: Floats) -> Tensor:
     """Pictures through the tables of their tone operations; their values become whole levels first."""
     levels = colour.whole_levels(pictures)
-    counts = colour.histogram(levels)
-    tables = torch.empty_like(counts)
-    for number in np.unique(operation).tolist():
-        which = np.flatnonzero(operation == number)
-        rows = torch.from_numpy(which).to(pictures.device)
-        told = torch.from_numpy(value[which]).to(pictures.device).view(-1, 1, 1)
-        tables[rows] = TONES[number](counts[rows], told)
-    return colour.look_up(levels, tables.clamp_(0, 255))
+    return colour.look_up(levels, _tables(colour.histogram(levels), operation, value))
 
 
-def _ramp(counts: Tensor) -> Tensor:
-    """The table (n, C, 256) that changes nothing."""
-    return torch.arange(colour.LEVELS, device=counts.device, dtype=torch.float32).expand_as(counts)
+def _tables(counts: Tensor, operation: Ints, value: Floats) -> Tensor:
+    """What each level becomes, (n, C, 256), by histograms (n, C, 256): all operations for all pictures at once.
 
+    Brightness, Contrast, Invert and AutoContrast are a slope around a level, Posterize a step (1 for all others), and
+    Solarize a threshold (above white for all others). Fractions are cut off, as Pillow does.
+    """
 
-def _stretched(counts: Tensor, _: Tensor) -> Tensor:
-    """From black to white, as Pillow's `ImageOps.autocontrast`; a channel of one level stays as it is."""
-    ramp = _ramp(counts)
-    low = torch.where(counts > 0, ramp, 255).amin(2, keepdim=True)
+    def told(name: str, otherwise: float) -> Tensor:
+        return column(np.where(operation == ID[name], value, otherwise), counts)[..., 0]
+
+    def only(name: str) -> Tensor:
+        return torch.from_numpy(operation == ID[name]).to(counts.device).view(-1, 1, 1)
+
+    ramp = torch.arange(colour.LEVELS, device=counts.device, dtype=torch.float32)
+    low = torch.where(counts > 0, ramp, colour.WHITE).amin(2, keepdim=True)
     high = torch.where(counts > 0, ramp, 0).amax(2, keepdim=True)
-    table = ((ramp - low) * (255 / (high - low).clamp_min(1))).floor()
-    return torch.where(high > low, table, ramp)
-
-
-def _contrasted(counts: Tensor, factor: Tensor) -> Tensor:
-    """Around the mean brightness of the whole picture."""
-    means = (counts * _ramp(counts)).sum(2, keepdim=True) / counts.sum(2, keepdim=True)
-    middle = (means * _luma(counts)[..., 0]).sum(1, keepdim=True).round()
-    return middle + (_ramp(counts) - middle) * factor
-
-
-TONES: dict[int, Callable[[Tensor, Tensor], Tensor]] = {
-    ID["AutoContrast"]: _stretched,
-    ID["Equalize"]: lambda counts, _: colour.equalising(counts),
-    ID["Solarize"]: lambda counts, level: colour.solarise(_ramp(counts), level),
-    ID["Posterize"]: lambda counts, step: colour.posterise(_ramp(counts), step),
-    ID["Contrast"]: _contrasted,
-    ID["Brightness"]: lambda counts, factor: _ramp(counts) * factor,
-    ID["Invert"]: lambda counts, _: 255 - _ramp(counts),
-}
+    stretched = only("AutoContrast") & (high > low)
+    # Contrast turns around the mean brightness of the whole picture.
+    means = (counts * ramp).sum(2, keepdim=True) / counts.sum(2, keepdim=True)
+    middle = (means * _luma(counts)[..., 0]).sum(1, keepdim=True).round() * only("Contrast")
+    slope = told("Brightness", 1) * told("Contrast", 1) * (1 - 2 * only("Invert").float())
+    slope = torch.where(stretched, colour.WHITE / (high - low), slope)
+    table = (ramp - middle - low * stretched) * slope + middle + colour.WHITE * only("Invert")
+    # A little more, so that whole numbers stay what they are.
+    table = colour.posterise((table + 1e-3).clamp_(0, colour.WHITE), told("Posterize", 1))
+    table = colour.solarise(table, told("Solarize", colour.LEVELS))
+    return torch.where(only("Equalize"), colour.equalising(counts), table)

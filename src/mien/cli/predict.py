@@ -65,6 +65,8 @@ def command(
     predictor = Predictor(model, threads=threads)
     names = predictor.label_names(labels=labels, head=head)
     asked = [one for path in paths for one in _pictures(path, split)]
+    if draw:
+        _check_apart(asked, draw)
     find = _one_each(faces, asked) if submission else faces
     detector = None if find is Find.crop else _detector(detect_size, min_score, threads)
     reader = PhotoReader(predictor, detector=detector, find=find.value, labels=labels, head=head)
@@ -94,6 +96,17 @@ def _pictures(path: Path, split: str | None) -> Iterator[_Asked]:
 def _drawn(file: Path, asked: Path, inside: str | None) -> Path:
     """Below the name of the folder that was asked about; never out of the folder of drawings, as `..` would lead."""
     return Path(file.name) if inside is None else Path(inside, file.relative_to(asked))
+
+
+def _check_apart(asked: Sequence[_Asked], draw: Path) -> None:
+    """Raise MienError when a drawing would get into a folder of the pictures asked about, and could replace one."""
+    drawn = {folder.resolve() for folder in {(draw / one.drawn).parent for one in asked}}
+    for folder in {one.picture.parent for one in asked if isinstance(one.picture, Path)}:
+        if folder.resolve() in drawn:
+            raise MienError(
+                f"{folder}: drawings would get among the pictures that are asked about, and could replace them",
+                hint="give --draw a folder of its own",
+            )
 
 
 def _one_each(faces: Find, asked: Sequence[_Asked]) -> Find:

@@ -11,7 +11,7 @@ from av.packet import Packet
 
 from mien.cli.interrupt import until_interrupted
 from mien.cli.output import print_json, progress
-from mien.cli.watching import Detection, Outputs, Wanted, facts, make_scene, open_outputs, print_summary
+from mien.cli.watching import Detection, Outputs, Wanted, check_apart, facts, make_scene, open_outputs, print_summary
 from mien.faces.centerface import LONGEST_SIDE
 from mien.video.scene import Scene
 from mien.video.source import Frame, VideoFile
@@ -42,9 +42,10 @@ def command(
     Faces keep their number as long as they are followed. Ctrl-C ends the work in good order: what was written so far
     is complete and can be played.
     """
+    wanted = Wanted(out, timeline, plot)
+    check_apart(file, wanted)
     detection = Detection(detect_size, search_every, threads)
     scene = make_scene(model, detection, smooth_s=smooth, labels=labels, head=head)
-    wanted = Wanted(out, timeline, plot)
     with until_interrupted() as stopped, VideoFile(file) as source:
         kept = source.sound if out else []
         with open_outputs(wanted, scene.label_names, title=file.name, rate=source.rate, sound=kept) as outputs:

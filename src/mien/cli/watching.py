@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mien.cli.output import console
-from mien.core.errors import MissingExtraError
+from mien.core.errors import MienError, MissingExtraError
 from mien.deploy.runtime import Predictor
 from mien.faces.centerface import CenterFace
 from mien.video.follow import Follower
@@ -57,6 +57,13 @@ def make_scene(
     detector = CenterFace(longest_side=detection.size, threads=detection.threads)
     follower = Follower(detector, every=detection.every)
     return Scene(predictor, follower, smooth_s=smooth_s, labels=labels, head=head)
+
+
+def check_apart(source: Path, wanted: Wanted) -> None:
+    """Raise MienError when one of the files to write is what is read: at the end it would be replaced."""
+    for path in wanted:
+        if path is not None and path.exists() and source.exists() and path.samefile(source):
+            raise MienError(f"{path}: is what is looked at, and would be replaced", hint="write to another file")
 
 
 @contextmanager

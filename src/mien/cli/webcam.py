@@ -13,7 +13,7 @@ from rich.text import Text
 
 from mien.cli.interrupt import until_interrupted
 from mien.cli.output import console, print_json
-from mien.cli.watching import Detection, Wanted, facts, make_scene, open_outputs, print_summary
+from mien.cli.watching import Detection, Wanted, check_apart, facts, make_scene, open_outputs, print_summary
 from mien.deploy.annotate import colour_of
 from mien.video.camera import Camera
 from mien.video.scene import Seen
@@ -47,13 +47,15 @@ def command(
 
     Nothing is stored but what --out, --timeline and --plot ask for. Ctrl-C ends it; files are then complete.
     """
-    scene = make_scene(model, Detection(detect_size, search_every, threads), smooth_s=smooth, labels=labels, head=head)
     wanted = Wanted(out, timeline, plot)
+    if device:
+        check_apart(Path(device), wanted)
+    scene = make_scene(model, Detection(detect_size, search_every, threads), smooth_s=smooth, labels=labels, head=head)
     with until_interrupted() as stopped, Camera(device, size=size, rate=rate) as camera:
         title, hz = camera.device or "camera", Fraction(rate or _USUAL_RATE)
         with open_outputs(wanted, scene.label_names, title=title, rate=hz) as outputs, _Screen(as_json) as screen:
             ended = _ended(stopped, seconds)
-            summary = watch(camera.frames(), scene, [*outputs.watchers, screen.show], stopped=ended)
+            summary = watch(camera.frames(stopped=ended), scene, [*outputs.watchers, screen.show], stopped=ended)
     if as_json:
         print_json({"camera": camera.device, **facts(summary, scene.label_names)})
     else:

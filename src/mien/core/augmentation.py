@@ -28,11 +28,13 @@ class AugmentConfig(Frozen):
     """
 
     # Geometry.
-    flip: Literal["off", "random", "alternate"] = "off"
-    rotation_degrees: float = Field(default=0, ge=0, le=180)
-    zoom_fraction: float = Field(default=0, ge=0, lt=1)
+    flip: Literal["off", "random", "alternate"] = Field(
+        default="off", description="left to right; alternate: in every other epoch"
+    )
+    rotation_degrees: float = Field(default=0, ge=0, le=180, description="at most, either way")
+    zoom_fraction: float = Field(default=0, ge=0, lt=1, description="at most, smaller or larger")
     shift_fraction: float = Field(default=0, ge=0, lt=1, description="of the picture's side, in x and y")
-    shear_degrees: float = Field(default=0, ge=0, le=60, description="in x or in y")
+    shear_degrees: float = Field(default=0, ge=0, le=60, description="at most, in x or in y")
     resized_crop_fraction: float = Field(
         default=0, ge=0, lt=1, description="of the area, at most cut away, then resized"
     )
@@ -41,10 +43,12 @@ class AugmentConfig(Frozen):
     )
     perspective: float = Field(default=0, ge=0, lt=1, description="how much one side may be nearer than the other")
     random_crop: bool = Field(default=False, description="take data.crop px anywhere instead of at the centre")
-    padding: Literal["reflection", "border", "zeros"] = "reflection"
+    padding: Literal["reflection", "border", "zeros"] = Field(
+        default="reflection", description="what lies beyond the border; border: its last pixels"
+    )
 
     # Letters over the face.
-    watermark_probability: Fraction = 0
+    watermark_probability: Fraction = Field(default=0, description="a word in white or black, once or all over")
     watermark_opacity: Fraction = Field(default=0.6, description="of the strongest watermark")
 
     # Policies: chosen operations in a row, geometry included.
@@ -55,11 +59,11 @@ class AugmentConfig(Frozen):
     # Colour.
     equalise_probability: Fraction = Field(default=0, description="histogram equalisation")
     gamma: float = Field(default=0, ge=0, le=4, description="exponent up to 1 + this, or as far below")
-    brightness: Fraction = 0
-    contrast: Fraction = 0
-    posterise_probability: Fraction = 0
+    brightness: Fraction = Field(default=0, description="at most added or taken away, of the full range")
+    contrast: Fraction = Field(default=0, description="factor 1 ± this around the picture's mean")
+    posterise_probability: Fraction = Field(default=0, description="to fewer levels")
     posterise_bits: int = Field(default=4, ge=1, le=7, description="kept by posterising")
-    solarise_probability: Fraction = 0
+    solarise_probability: Fraction = Field(default=0, description="light parts as a negative")
     solarise_threshold: Fraction = Field(default=0.5, description="of the full range: negative from there on")
 
     # Filters.
@@ -69,11 +73,11 @@ class AugmentConfig(Frozen):
 
     # Hidden parts.
     erase_pixels: int = Field(default=0, ge=0, description="side of one erased square (Cutout)")
-    erase_probability: Fraction = 0
+    erase_probability: Fraction = Field(default=0, description="of that square; paper: 1")
     random_erasing_probability: Fraction = Field(default=0, description="paper: 0.5")
     random_erasing_area: Range = Field(default=(0.02, 0.4), description="of the picture")
     random_erasing_aspect: float = Field(default=0.3, gt=0, le=1, description="least ratio of the sides")
-    random_erasing_fill: Literal["noise", "mean"] = "noise"
+    random_erasing_fill: Literal["noise", "mean"] = Field(default="noise", description="mean: of the picture")
     hide_probability: Fraction = Field(default=0, description="of each patch, Hide-and-Seek; paper: 0.5")
     grid_mask_probability: Fraction = Field(default=0, description="paper: 0.8")
     grid_mask_ramp_epochs: int = Field(default=0, ge=0, description="epochs in which that probability is reached")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import struct
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from mien.core.errors import MienError
 
@@ -25,8 +26,22 @@ _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 _GREY = ("1", "L", "LA", "La")
 _ORIENTATION = 0x0112
 _FIRST_ON_ITS_SIDE = 5  # EXIF orientations 5 to 8 swap height and width
+# What turns a picture of an EXIF orientation upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_WITH_ORIENTATION = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
 # What Pillow raises for files that are not what they say, also where warnings are errors.
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning)
+_DAMAGED = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, LookupError, TypeError, OverflowError),
+    *(Image.DecompressionBombError, Image.DecompressionBombWarning),
+)
 
 
 def decode(
@@ -49,7 +64,7 @@ def decode(
                 raise MienError(f"{name}: {width}×{height} pixels, more than {max_pixels:,}", hint="make it smaller")
             picture.seek(0)
             picture.load()
-            return _plain(ImageOps.exif_transpose(picture))
+            return _plain(_upright(picture))
     except UnidentifiedImageError:
         if formats is None and _is_heif(source):
             hint = "pip install pillow-heif, or save it as JPEG"
@@ -96,9 +111,29 @@ def from_pil(picture: Image.Image) -> Image.Image:
     """
     try:
         picture.load()
-        return _plain(ImageOps.exif_transpose(picture))
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        return _plain(_upright(picture))
+    except _DAMAGED as error:
         raise MienError(f"picture: damaged or unreadable ({error})") from None
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """A copy turned as its EXIF data say. Pillow's own would also write these anew, which fails for many a camera's."""
+    turn = _TURNS.get(_orientation(picture))
+    if turn is None:
+        return picture.copy()
+    turned = picture.transpose(turn)
+    for key in _WITH_ORIENTATION:
+        turned.info.pop(key, None)
+    return turned
+
+
+def _orientation(picture: Image.Image) -> int:
+    """1 to 8 of EXIF; 1, upright, where the picture does not say or its EXIF data are damaged."""
+    try:
+        value = picture.getexif().get(_ORIENTATION, 1)
+        return int(value) if value in _TURNS else 1
+    except Exception:  # what the parser raises for damaged data is anything from struct.error to a warning
+        return 1
 
 
 def peek(source: Path | bytes) -> tuple[int, int, int] | None:
@@ -110,7 +145,7 @@ def peek(source: Path | bytes) -> tuple[int, int, int] | None:
         with _open(source) as picture:
             width, height = picture.size
             # Asking a PNG without EXIF for it would decode the whole picture.
-            turned = "exif" in picture.info and picture.getexif().get(_ORIENTATION, 1) >= _FIRST_ON_ITS_SIDE
+            turned = "exif" in picture.info and _orientation(picture) >= _FIRST_ON_ITS_SIDE
             channels = 1 if picture.mode in (*_GREY, "F") or picture.mode.startswith("I") else 3
             return (width, height, channels) if turned else (height, width, channels)
     except _DAMAGED:

@@ -48,7 +48,6 @@ def about_groups(group: NDArray[np.integer]) -> dict[str, Any]:
     """What the provenance says about groups."""
     return {
         "mien": __version__,
-        "correlation": max(finding.CORRELATION),
         "groups": len(sizes(np.asarray(group, np.int64))),
         "pictures": int((group >= 0).sum()),
     }

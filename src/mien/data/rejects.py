@@ -48,8 +48,22 @@ class Rejects:
         return dict(Counter(item.kind for item in self.items))
 
     def write(self, path: Path) -> None:
-        """Write row, source and reason as CSV, in the order of the source."""
+        """Write them as CSV, in the order of the source."""
         with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(("row", "source", "reason"))
-            writer.writerows(item[:3] for item in sorted(self.items))
+            writer.writerow(Reject._fields)
+            writer.writerows(sorted(self.items))
+
+
+def read(path: Path) -> list[Reject]:
+    """What `write` has written; of a file without the column `kind`, all count as damaged.
+
+    Raises:
+        MienError: not such a file.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, restval=""))
+        return [Reject(int(r["row"]), r["source"], r["reason"], r.get("kind") or "damaged") for r in rows]
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        raise MienError(f"{path}: cannot be read ({error})", hint="delete it, or import the source again") from None

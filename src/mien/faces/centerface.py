@@ -36,6 +36,9 @@ _CELL, _MULTIPLE = 4, 32
 # Smaller pictures are enlarged to this: faces of less than about ten pixels are not seen.
 _SHORTEST_SIDE = 128
 _MAX_OVERLAP = 0.3
+# Sides of the largest box in those of the picture: a face that is cut off may reach over the edge, but a box of any
+# size, which a picture can be made to give, would be cut out with as much memory as it claims.
+_LARGEST = 1.5
 # Cells looked at in one picture, best first: far more than faces, and suppressing them stays fast.
 _MAX_CANDIDATES = 2000
 # Pixels in one run of the net, which needs about 220 bytes for each.
@@ -181,7 +184,8 @@ def _decode(
     if not len(rows):
         return Faces.none()
     cells = (slice(None), rows, columns)
-    sides = np.exp(size[cells].T[:, ::-1]) * _CELL
+    most = np.log(_LARGEST * np.array(heat.shape[:0:-1], np.float32))
+    sides = np.exp(np.minimum(size[cells].T[:, ::-1], most)) * _CELL
     middles = (np.stack([columns, rows], 1) + offset[cells].T[:, ::-1] + 0.5) * _CELL
     start = middles - sides / 2
     landmarks = points[cells].T.reshape(-1, 5, 2)[:, :, ::-1] * sides[:, None] + start[:, None]

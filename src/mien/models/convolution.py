@@ -44,7 +44,7 @@ class _SmallMaps(torch.autograd.Function):
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         inputs = None
         if ctx.needs_input_grad[0]:
-            inputs = conv2d_input(x.shape, weight, gradient, padding=ctx.padding)
+            inputs = conv2d_input(x.shape, weight, gradient, padding=ctx.padding)  # type: ignore[no-untyped-call]
         flat = gradient.permute(0, 2, 3, 1).reshape(-1, weight.shape[0])
         product = (flat.t() @ columns(x, ctx.padding)).view(weight.shape[0], 3, 3, weight.shape[1])
         return inputs, product.permute(0, 3, 1, 2), None

@@ -80,7 +80,11 @@ def _wrapped(app: FastAPI, service: Service, settings: Settings) -> ASGIApp:
     inner: ASGIApp = app
     if settings.access.origins:
         inner = CORSMiddleware(
-            inner, allow_origins=sorted(settings.access.origins), allow_methods=["GET", "POST"], allow_headers=["*"]
+            inner,
+            allow_origins=sorted(settings.access.origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=["Retry-After"],
         )
     return Outermost(Guard(inner, settings.access), service.metrics)
 

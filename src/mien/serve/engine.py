@@ -103,5 +103,5 @@ class Engine:
         for i in members:
             try:
                 yield str(i), decode(batch[i].data, max_pixels=self._max_pixels, formats=FORMATS)
-            except MienError as error:
+            except Exception as error:  # a MienError, or a defect in reading this picture: the others are answered
                 results[i] = error

@@ -31,8 +31,8 @@ class Guard:
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
-        self._hosts = LOOPBACK_NAMES | {host.lower() for host in access.hosts}
-        self._origins = {origin.lower().rstrip("/") for origin in access.origins}
+        self._hosts = LOOPBACK_NAMES | access.hosts
+        self._origins = access.origins
         self._digests = [_digest(key.get_secret_value()) for key in access.keys]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

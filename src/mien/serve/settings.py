@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from mien.core.errors import MienError
 from mien.core.spec import Frozen
@@ -53,6 +53,12 @@ class Access(Frozen):
     hosts: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
 
+    @field_validator("hosts", "origins")
+    @classmethod
+    def _as_browsers_write_them(cls, names: frozenset[str]) -> frozenset[str]:
+        # Without empty ones: a Host header that is not well formed counts as the empty name.
+        return frozenset(name.lower().rstrip("/") for name in names if name)
+
 
 class Settings(Frozen):
     """Everything the server is told, besides the model."""
@@ -69,15 +75,13 @@ class Settings(Frozen):
         Raises:
             MienError: an address beyond the loopback without a key or without a name to be called by.
         """
-        if is_loopback(self.host):
-            return self
-        if not self.access.keys:
+        own = frozenset() if _is_any(self.host) else frozenset({self.host.lower()})
+        hosts = self.access.hosts | own
+        if not is_loopback(self.host) and not self.access.keys:
             raise MienError(
                 f"{self.host} can be reached from other machines, so an API key is needed",
                 hint=f"set {KEY_VARIABLE} or give --api-key-file, or listen on 127.0.0.1",
             )
-        own = frozenset() if _is_any(self.host) else frozenset({self.host.lower()})
-        hosts = self.access.hosts | own
         if not hosts:
             raise MienError(
                 f"{self.host} stands for every address of this machine, so say by which names it may be called",
@@ -98,7 +102,7 @@ def is_loopback(host: str) -> bool:
 
 def _is_any(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_unspecified
+        return not host or ipaddress.ip_address(host).is_unspecified
     except ValueError:
         return False
 

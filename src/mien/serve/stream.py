@@ -85,11 +85,13 @@ class Stream:
 
     async def _talk(self) -> None:
         reader = asyncio.create_task(self._read())
-        while (taken := await self._newest.take()) is not None:
-            if not await self._send(await self._reply(*taken)):
-                break
-        reader.cancel()
-        await asyncio.gather(reader, return_exceptions=True)
+        try:
+            while (taken := await self._newest.take()) is not None:
+                if not await self._send(await self._reply(*taken)):
+                    break
+        finally:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
 
     async def _read(self) -> None:
         idle = self._service.limits.stream_idle_seconds

@@ -54,8 +54,8 @@ class Plan:
 
     recipe: Recipe = field(default_factory=lambda: recipes.read(RECIPE))
     folds: int = 3
-    side: int = 24
-    least_steps: int = 500
+    side: int = 36
+    least_steps: int = 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +178,8 @@ def _train(
 ) -> Classifier:
     """A net trained on `rows` to the end of the recipe: its averaged weights, in eval mode."""
     torch.manual_seed(recipe.train.seed)
-    model = build_classifier(make_spec(data, recipe, rows)).to(machine.device, memory_format=torch.channels_last)
+    model = build_classifier(make_spec(data, recipe, rows)).to(machine.device)
+    model = model.to(memory_format=torch.channels_last)
     pictures = load_pictures(data, rows, device=machine.device, loss=recipe.loss, with_votes=False)
     batches = Batches(len(pictures), recipe.train.batch_size, recipe.train.seed)
     learner = make_learner(model, build_optimiser(model, recipe.optimiser), recipe, machine)

@@ -23,6 +23,8 @@ class Objective:
         recipe: its tables `loss` and `distill`.
         pictures: labels, votes and weights of the training set.
         class_weights: (K,) of the first head's labels; None: all 1.
+
+    Attributes:
         teachers: for each head the teachers' answers (N, K) at the temperature of `distill`, None without.
     """
 
@@ -32,10 +34,9 @@ class Objective:
         pictures: Pictures,
         *,
         class_weights: NDArray[np.float32] | None = None,
-        teachers: Sequence[Tensor | None] = (),
     ) -> None:
         self.config, self.distill, self.pictures = recipe.loss, recipe.distill, pictures
-        self.teachers = tuple(teachers) or (None, None)
+        self.teachers: Sequence[Tensor | None] = (None, None)
         self.class_weight: Tensor | None = None
         if class_weights is not None:
             weights = torch.from_numpy(class_weights).to(pictures.labels.device)

@@ -25,15 +25,17 @@ class PhaseRows:
 
     folder: Path
 
-    def load(self, phase: int, name: str) -> Rows | None:
-        """The rows of a phase, None when they were never written. Raises MienError for a damaged table."""
+    def has(self, phase: int, name: str) -> bool:
+        """Whether the rows of a phase were written."""
+        return self._path(phase, name).is_file()
+
+    def load(self, phase: int, name: str) -> Rows:
+        """The rows of a phase. Raises MienError when the table is missing or damaged."""
         path = self._path(phase, name)
-        if not path.is_file():
-            return None
         try:
             return np.asarray(pq.read_table(path).column("row").to_numpy(), np.int64)
         except (OSError, pa.ArrowInvalid, KeyError) as error:
-            raise MienError(f"{path}: damaged ({error})", hint="copy the run folder as a whole") from None
+            raise MienError(f"{path}: missing or damaged ({error})", hint="copy the run folder as a whole") from None
 
     def save(self, phase: int, name: str, **columns: NDArray[Any]) -> None:
         """Write the table of a phase."""

@@ -113,17 +113,13 @@ def prepare(
     learner = make_learner(model, build_optimiser(model, recipe.optimiser), recipe, machine)
     with_votes = len(spec.heads) > 1
     pictures = load_pictures(data, rows, device=device, loss=recipe.loss, with_votes=with_votes)
-    objective = Objective(
-        recipe,
-        pictures,
-        class_weights=class_weights(data.label[rows], data.labels, recipe.loss),
-        teachers=taught(data, rows, spec, recipe.distill, folder=run.teachers, machine=machine, tell=tell),
-    )
-    kept = PhaseRows(run.phases)
-    stages = Stages(phases(recipe), rows, pictures, objective, evaluated, machine, kept)
-    if fresh:
-        _keep_left_out(data, stages)
+    weights = class_weights(data.label[rows], data.labels, recipe.loss)
+    objective = Objective(recipe, pictures, class_weights=weights)
+    stages = Stages(phases(recipe), rows, pictures, objective, evaluated, machine, PhaseRows(run.phases))
+    stages.left_out = _left_out(data, stages, fresh=fresh)
     stages.check()
+    # Last, since it can take minutes.
+    objective.teachers = taught(data, rows, spec, recipe.distill, folder=run.teachers, machine=machine, tell=tell)
     parts = Parts(
         recipe=recipe,
         machine=machine,
@@ -137,15 +133,20 @@ def prepare(
     return parts, learner
 
 
-def _keep_left_out(data: Dataset, stages: Stages) -> None:
-    """Write down in the run which pictures its phases leave out: their files may be gone at a resume."""
+def _left_out(data: Dataset, stages: Stages, *, fresh: bool) -> dict[int, NDArray[np.int64]]:
+    """The rows that phases leave out, by number, written down in the run: their files may be gone at a resume."""
+    found = {}
     for phase in stages.phases:
         if phase.config.leave_out is None:
             continue
-        found = left_out(Path(phase.config.leave_out), data, stages.rows)
-        if stages.machine.is_first:
-            stages.kept.save(phase.number, LEFT_OUT, row=found)
-    stages.machine.wait()
+        if fresh:
+            rows = left_out(Path(phase.config.leave_out), data, stages.rows)
+            if stages.machine.is_first:
+                stages.kept.save(phase.number, LEFT_OUT, row=rows)
+        else:
+            rows = stages.kept.load(phase.number, LEFT_OUT)
+        found[phase.number] = rows
+    return found
 
 
 def _drawn(pictures: Pictures, recipe: Recipe) -> torch.Tensor:

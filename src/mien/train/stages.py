@@ -44,7 +44,8 @@ class Stages:
         objective: what a batch costs.
         evaluated: the net that is measured; asked for the hard examples.
         machine: processes and device.
-        kept: which pictures a phase trains on.
+        kept: the run's tables of pictures that a phase trains on or leaves out.
+        left_out: positions in the packed set that phases leave out, by their number.
     """
 
     phases: tuple[Phase, ...]
@@ -54,6 +55,7 @@ class Stages:
     evaluated: nn.Module
     machine: Machine
     kept: PhaseRows
+    left_out: dict[int, NDArray[np.int64]] = field(default_factory=dict)
     _now: Stage | None = field(default=None, init=False)
 
     def check(self) -> None:
@@ -66,8 +68,9 @@ class Stages:
             check_freeze(self.evaluated, phase.config.freeze, phase=phase.number)
             if phase.config.size is not None:
                 self._try_size(phase.config.size, phase.number)
-            able = self._allowed(phase) & ((self._labels >= 0) | (phase.config.pictures != HARD))
-            if not able.any():
+            is_hard = phase.config.pictures == HARD
+            able = self._allowed(phase) & ((self._labels >= 0) | (not is_hard))
+            if is_hard and not able.any():
                 raise MienError(f"phase {phase.number}: pictures = hard needs labels, not votes alone")
             self._batches(phase, np.flatnonzero(able))
 
@@ -110,19 +113,15 @@ class Stages:
 
     def _allowed(self, phase: Phase) -> NDArray[np.bool_]:
         """Training pictures (n,) that a phase does not leave out."""
-        left = self.kept.load(phase.number, LEFT_OUT)
-        return ~np.isin(self.rows, left) if left is not None else np.ones(len(self.rows), bool)
+        return ~np.isin(self.rows, self.left_out.get(phase.number, ()))
 
     def _chosen(self, phase: Phase, learner: Learner, progress: Progress) -> NDArray[np.int64]:
         """Positions in the training set that a phase shows."""
         allowed = self._allowed(phase)
         if phase.config.pictures != HARD:
             return np.flatnonzero(allowed)
-        kept = self.kept.load(phase.number, HARD)
-        if kept is not None:
-            return np.flatnonzero(np.isin(self.rows, kept))
-        if progress.epoch > phase.first or progress.step:
-            raise MienError(f"{self.kept.folder}: the hard examples of phase {phase.number} are gone")
+        if progress.epoch > phase.first or progress.step or self.kept.has(phase.number, HARD):
+            return np.flatnonzero(np.isin(self.rows, self.kept.load(phase.number, HARD)))
         return self._mine(phase, learner, allowed)
 
     def _mine(self, phase: Phase, learner: Learner, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -60,14 +60,10 @@ def taught(
     """
     if not config.teachers:
         return tuple(None for _ in spec.heads)
-    asked = _Asked(data, rows, config, machine)
+    asked = _Asked(data, rows, config, spec.heads, machine)
     answers = [asked.of(number, folder / f"{number}.safetensors", tell) for number in range(len(config.teachers))]
-    found = [[_by_label(head, answer) for answer in answers] for head in spec.heads]
-    for number, name in enumerate(config.teachers):
-        if all(of_head[number] is None for of_head in found):
-            labels = "; ".join(", ".join(head.labels) for head in spec.heads)
-            raise MienError(f"{name}: has no head with the labels that are to be learned", hint=f"they are: {labels}")
-    return tuple(_mean(of_head, config.temperature, machine.device) for of_head in found)
+    by_head = ([_by_label(head, answer) for answer in answers] for head in spec.heads)
+    return tuple(_mean(found, config.temperature, machine.device) for found in by_head)
 
 
 @dataclass(frozen=True)
@@ -77,6 +73,7 @@ class _Asked:
     data: Dataset
     rows: NDArray[np.int64]
     config: DistillConfig
+    heads: tuple[Head, ...]
     machine: Machine
 
     def of(self, number: int, path: Path, tell: Tell | None) -> list[tuple[Head, NDArray[np.float32]]]:
@@ -90,6 +87,7 @@ class _Asked:
             device=self.machine.device,
             precision="bf16" if self.machine.precision == "bf16" else "fp32",
         )
+        self._require_labels(answerer)
         done = _Counter(number * len(self.rows), len(self.config.teachers) * len(self.rows), tell)
         answers = self._ask(answerer, done)
         if self.machine.is_first:
@@ -98,6 +96,15 @@ class _Asked:
                 save_file(answers, temporary, metadata={_FACTS: json.dumps({"facts": facts, "heads": heads})})
         self.machine.wait()
         return [(head, answers[head.name]) for head in answerer.spec.heads]
+
+    def _require_labels(self, answerer: Answerer) -> None:
+        """Raise MienError before it is asked when a teacher can teach none of the heads."""
+        known = [set(head.labels) for head in answerer.spec.heads]
+        if not any(set(head.labels) in known for head in self.heads):
+            labels = "; ".join(", ".join(head.labels) for head in self.heads)
+            raise MienError(
+                f"{answerer.name}: has no head with the labels that are to be learned", hint=f"they are: {labels}"
+            )
 
     def _facts(self, name: str) -> dict[str, Any]:
         """What the answers depend on, apart from the teacher's own weights: the run keeps to what was said at first."""

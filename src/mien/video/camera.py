@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Condition, Thread
 from types import TracebackType
@@ -33,6 +33,7 @@ _KINDS = {
 }
 _CLOSING_SECONDS = 5.0
 _NO_FRAME_YET_SECONDS = 0.005
+_ASKED_EVERY_SECONDS = 0.2
 
 
 @final
@@ -63,8 +64,11 @@ class Camera:
         self._changed = Condition()
         self._thread = Thread(target=self._read, name="camera", daemon=True)
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, *, stopped: Callable[[], bool] = lambda: False) -> Iterator[Frame]:
         """Frames as they come, with the time since the first one; ends when the camera does.
+
+        Args:
+            stopped: asked while no frame comes, so that a camera that hangs does not hold up the end.
 
         Raises:
             MienError: the camera was lost.
@@ -72,7 +76,8 @@ class Camera:
         index, start = 0, None
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._newest is not None or self._ended)
+                while self._newest is None and not self._ended and not stopped():
+                    self._changed.wait(_ASKED_EVERY_SECONDS)
                 decoded, self._newest = self._newest, None
             if decoded is None:
                 break

@@ -70,10 +70,11 @@ def _directions(
     Brightness and contrast are projected out: what they could explain does not move a picture.
     """
     scale = _rows(a[inner])
-    length: Floats = np.sqrt(np.square(scale - scale.mean(1, keepdims=True)).sum(1))
+    centred = scale - scale.mean(1, keepdims=True)
+    length = np.sqrt(np.square(centred).sum(1)).reshape(-1, 1, 1)
     down, across = (_rows(slope[inner]) for slope in np.gradient(a, axis=(1, 2)))
     slopes = np.stack([down, across, down * y + across * x, down * x - across * y], axis=1)
-    slopes /= np.maximum(length, _FLAT)[:, None, None]
+    slopes /= np.maximum(length, _FLAT)
     slopes -= slopes.mean(2, keepdims=True)
     slopes -= (slopes @ target[:, :, None]) * target[:, None]
     products = (slopes @ slopes.transpose(0, 2, 1)).astype(np.float64)

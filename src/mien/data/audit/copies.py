@@ -19,11 +19,14 @@ from mien.data.dataset import Dataset
 from mien.data.formats.base import Progress
 
 # Hashes propose, the laying of one picture over the other decides: calibrated on FER2013, see docs/duplicates.md.
-# Strangers differ in 64 ± 6 of 128 bits; beyond 36 most pairs are strangers. The nearer the hashes, the lower the
-# correlation may be, as heavy blur or a line of text printed over the picture leaves it. Between them, it is linear.
+# There strangers differ in 64 ± 6.3 of 128 bits, and beyond 36 most pairs that are found are strangers.
 DISTANCE = 36
-BITS, CORRELATION = (12, 20, 28), (0.80, 0.90, 0.96)
+# The correlation that makes a copy. It may be lower, as heavy blur or a line of text printed over the picture leaves
+# it, where hashes are nearer than those of strangers by more deviations: on FER2013, at 38, 28, 20 and 12 bits.
+DEVIATIONS, CORRELATION = (4.0, 5.7, 7.0, 8.2), (0.98, 0.96, 0.90, 0.80)
 SIDE = 24
+# In smaller sets it is not known how near strangers come.
+_FEWEST, _STRANGERS = 100, 20_000
 # Pairs that are looked at closely, the nearest first: strangers who look alike grow with the square of the set.
 _PAIRS_A_PICTURE, _PAIRS_ALWAYS = 0.5, 10_000
 
@@ -89,7 +92,7 @@ def find_copies(
     pairs, mirrored, distance = _candidates(plain[rows], turned[rows], seed)
     pairs = rows[pairs]
     measured = correlations(images, pairs, mirrored)
-    alike = measured >= np.interp(distance, BITS, CORRELATION)
+    alike = measured >= np.interp(_surprise(distance, plain[rows], seed), DEVIATIONS, CORRELATION)
     return Copies(first, *_best(pairs[alike], mirrored[alike], measured[alike]))
 
 
@@ -117,6 +120,15 @@ def correlations(images: Pixels, pairs: Pairs, mirrored: NDArray[np.bool_]) -> F
 def _first_of_equals(digests: Sequence[str]) -> NDArray[np.int64]:
     _, first, which = np.unique(np.array(digests, dtype=np.bytes_), return_index=True, return_inverse=True)
     return np.asarray(first[which], np.int64)
+
+
+def _surprise(distance: NDArray[np.int64], plain: hashing.Hashes, seed: int) -> NDArray[np.float64]:
+    """By how many deviations each distance (P,) is less than those of pictures drawn at random; 0 in tiny sets."""
+    if len(plain) < _FEWEST:
+        return np.zeros(len(distance))
+    a, b = np.random.default_rng(seed).integers(0, len(plain), (2, _STRANGERS))
+    strangers = hashing.hamming(plain[a[a != b]], plain[b[a != b]])
+    return np.asarray((strangers.mean() - distance) / max(strangers.std(), 1), np.float64)
 
 
 def _candidates(

@@ -71,8 +71,7 @@ def coefficients(images: Pixels) -> Floats:
 def thumbnails(images: Pixels, side: int) -> Floats:
     """Grey pictures (n, side, side), each averaged over equal areas."""
     pixels = grey(images)
-    small: Floats = areas(pixels.shape[1], side) @ pixels @ areas(pixels.shape[2], side).T
-    return small
+    return np.asarray(areas(pixels.shape[1], side) @ pixels @ areas(pixels.shape[2], side).T, np.float32)
 
 
 @lru_cache(maxsize=16)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.audit.copies import CORRELATION, SIDE, Copies
+from mien.data.audit.copies import Copies
 from mien.data.audit.finding import Figure, Finding, Rows, Severity, Sheet
 from mien.data.audit.groups import Groups, groups_of, sizes
 from mien.data.audit.leakage import leakage
@@ -86,8 +86,9 @@ def _linked(name: str, copies: Copies, what: str, *, mirrored: bool) -> Finding:
         "share": round(share, 5),
         "groups": len(sizes(group)),
         "most_in_a_group": most,
-        "least_correlation": CORRELATION[-1],
-        "compared_at_px": SIDE,
+        "least_correlation": round(float(copies.correlation[copies.mirrored == mirrored].min()), 4)
+        if len(rows)
+        else None,
     }
     best, partner = _closest(copies, pairs, mirrored=mirrored)
     columns: dict[str, NDArray[Any]] = {"closest": partner[rows], "correlation": best[rows]}
@@ -124,6 +125,8 @@ def conflicting_labels(copies: Copies, label: NDArray[np.integer], names: Sequen
         verdict=(
             f"In {len(split):,} of {plural(len(several), 'group')} of copies ({percent(share)}) the same picture has "
             f"different labels."
+            if len(split)
+            else f"The labels of {plural(len(several), 'group')} of copies agree."
             if len(several)
             else "No two copies have a label."
         ),

@@ -65,7 +65,7 @@ def label_errors(
     return Finding(
         name=NAME,
         severity=severity,
-        verdict=_verdict(case),
+        verdict=_verdict(case, severity),
         why=_WHY,
         action=_ACTION if len(rows) and severity > Severity.FINE else "",
         figures=_figures(case),
@@ -113,22 +113,20 @@ def _low(share: float, count: int) -> float:
     return max(float((middle - half) / (1 + z**2 / count)), 0.0)
 
 
-def _verdict(case: _Case) -> str:
+def _verdict(case: _Case, severity: Severity) -> str:
     judged, check = case.judged, case.check
-    said = f"Nets that had not seen them doubt {plural(int(judged.suspect.sum()), 'label')} of {judged.judged.sum():,}"
+    doubted = f"Nets that had not seen them doubt {int(judged.suspect.sum()):,} of {judged.judged.sum():,}"
+    if check is not None:
+        said = f"{percent(check.no_vote / check.checked, 1)} of the labels ({check.no_vote:,} of {check.checked:,})"
+        held = f"of the first {check.depth:,} in their ranking {percent(check.precision)} got none"
+        return f"{said} got not one of the FER+ votes. {doubted}; {held} (area under the curve {check.auc:.3f})."
     if not _learned(case):
-        said = (
-            f"The nets learned too little to judge labels: they agree with {percent(judged.agreement)} of them, "
-            f"always answering the commonest would with {percent(_chance(case))}"
-        )
-    if check is None:
-        sure = percent(judged.sure_disagreement, 1)
-        return f"{said}; of the fifth they are surest about, {sure} carry another label."
-    return (
-        f"{percent(check.no_vote / check.checked, 1)} of the labels ({check.no_vote:,} of {check.checked:,}) got not one "
-        f"of the FER+ votes. {said}; of the first {check.depth:,} in their ranking "
-        f"{percent(check.precision)} got no vote (area under the curve {check.auc:.3f})."
-    )
+        agreed, guess = percent(judged.agreement), percent(_chance(case))
+        return f"The nets learned too little to judge: they agree with {agreed} of the labels, guessing with {guess}."
+    sure = f"{percent(judged.sure_disagreement, 1)} of the fifth that they are surest about"
+    if severity == Severity.FINE:
+        return f"No sign of wrong labels beyond hard pictures. {doubted}, but contradict only {sure}."
+    return f"{doubted} labels, and contradict {sure}, where a fair net is right."
 
 
 def _pairs(case: _Case) -> list[tuple[int, int, int]]:
@@ -172,9 +170,8 @@ def _columns(case: _Case, rows: NDArray[np.int64]) -> dict[str, NDArray[np.gener
 def _sheets(case: _Case, rows: NDArray[np.int64]) -> tuple[Sheet, ...]:
     if not len(rows):
         return ()
-    sheets = [
-        Sheet(f"The {min(SHOWN, len(rows))} labels that the nets doubt most", rows[:SHOWN], _under(case, rows[:SHOWN]))
-    ]
+    worst = rows[:SHOWN]
+    sheets = [Sheet(f"The {len(worst)} labels that the nets doubt most", worst, _under(case, worst))]
     labels, suggested = case.labels[rows], case.judged.suggested[rows]
     for i, j, count in _pairs(case)[:3]:
         of_pair = rows[(labels == i) & (suggested == j)][:SHOWN_OF_PAIR]

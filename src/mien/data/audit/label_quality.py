@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 from mien.core.errors import MienError
 from mien.core.labels import FERPLUS10, LabelSet
 
+_T = TypeVar("_T", bound=np.generic)
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 # Of the pictures that nets are surest of, this part is looked at for labels that say otherwise.
@@ -97,7 +98,7 @@ def _check(labels: NDArray[np.integer], probabilities: Floats) -> None:
         raise MienError(f"label {labels.max()} has no column in probabilities of {probabilities.shape[1]} classes")
 
 
-def _spread(where: Mask, values: NDArray[np.generic], fill: float) -> NDArray[np.generic]:
+def _spread(where: Mask, values: NDArray[_T], fill: float) -> NDArray[_T]:
     whole = np.full(len(where), fill, values.dtype)
     whole[where] = values
     return whole

@@ -10,13 +10,14 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.audit import copies, counts, duplicates, unlike, which_copy
+from mien.data.audit import copies, corrupt, counts, duplicates, unlike, which_copy
 from mien.data.audit.class_fit import class_fit
 from mien.data.audit.copies import Copies
 from mien.data.audit.finding import Finding, Severity, worst
 from mien.data.audit.label_errors import label_errors
 from mien.data.audit.measures import Measures, measure
 from mien.data.audit.not_face import not_a_face
+from mien.data.audit.people import people
 from mien.data.audit.preprocessing import Inputs, preprocessing
 from mien.data.audit.split_fit import split_fit
 from mien.data.audit.unusable import unusable
@@ -85,6 +86,10 @@ def _counts(subject: Subject) -> list[Finding]:
     return [counts.counts(data.label, data.split, names), class_fit(data.label, data.split, names)]
 
 
+def _corrupt(subject: Subject) -> list[Finding]:
+    return corrupt.check(subject.data)
+
+
 def _unusable(subject: Subject) -> list[Finding]:
     return unusable(subject.measures)
 
@@ -96,6 +101,11 @@ def _not_a_face(subject: Subject) -> list[Finding]:
 
 def _copies(subject: Subject) -> list[Finding]:
     return duplicates.check(subject.data, subject.tell, subject.copies)
+
+
+def _people(subject: Subject) -> list[Finding]:
+    data = subject.data
+    return [] if data.subject is None else [people(data.subject, data.split)]
 
 
 def _which_copy(subject: Subject) -> list[Finding]:
@@ -123,7 +133,9 @@ def _label_errors(subject: Subject) -> list[Finding]:
 CHECKS: dict[str, Callable[[Subject], list[Finding]]] = {
     "counting classes": _counts,
     "comparing pictures": _copies,
+    "comparing people": _people,
     "looking for FER2013": _which_copy,
+    "reading rejects": _corrupt,
     "measuring pictures": _unusable,
     "looking for faces": _not_a_face,
     "comparing splits": _split_fit,

@@ -5,7 +5,7 @@ import { Camera } from "./camera.js";
 import { Cards } from "./cards.js";
 import { readPicture } from "./picture.js";
 import { Stage } from "./stage.js";
-import { expression, percent, preferredLanguage, say, sayProblem, setLanguage } from "./words.js";
+import { expression, percent, preferredLanguage, rememberLanguage, say, sayProblem, setLanguage } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 const SPEAK_EVERY_MILLISECONDS = 3000;
@@ -148,6 +148,7 @@ async function watch() {
     at("camera").setAttribute("aria-pressed", "true");
   } catch (error) {
     mine.stop();
+    if (camera !== mine) return; // a picture came meanwhile
     reset();
     complain(say(error.name === "NotAllowedError" ? "refusedCamera" : "noCamera"));
   } finally {
@@ -214,7 +215,7 @@ document.addEventListener("paste", ({ clipboardData }) => {
 });
 for (const button of document.querySelectorAll("[data-language]")) {
   button.addEventListener("click", () => {
-    localStorage.setItem("language", button.dataset.language);
+    rememberLanguage(button.dataset.language);
     showLanguage(button.dataset.language);
   });
 }

@@ -109,8 +109,23 @@ export function setLanguage(wanted) {
   language = wanted;
 }
 
+/** Browsers that keep nothing for a page throw where others remember. */
+export function rememberLanguage(chosen) {
+  try {
+    localStorage.setItem("language", chosen);
+  } catch {}
+}
+
+function rememberedLanguage() {
+  try {
+    return localStorage.getItem("language");
+  } catch {
+    return null;
+  }
+}
+
 export function preferredLanguage() {
-  const chosen = localStorage.getItem("language");
+  const chosen = rememberedLanguage();
   if (chosen in WORDS) return chosen;
   const known = navigator.languages.map((tag) => tag.slice(0, 2).toLowerCase()).find((tag) => tag in WORDS);
   return known ?? "en";

@@ -1,0 +1,35 @@
+"""People who are in more than one split."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mien.data.audit.finding import Severity
+from mien.data.audit.people import people
+
+
+def test_people_of_train_who_are_met_again_are_named_with_their_pictures() -> None:
+    subject = np.array(["ann", "ann", "bob", "bob", "cy", "", ""])
+    split = np.array(["train", "val", "train", "test", "val", "train", "val"])
+    found = people(subject, split)
+    assert found.severity is Severity.WARNING
+    assert found.rows.tolist() == [1, 3]
+    assert found.columns["subject"].tolist() == ["ann", "bob"]
+    assert found.figures == {
+        "people": 3,
+        "in_train": 2,
+        "test_met": 1,
+        "test_met_share": 1.0,
+        "val_met": 1,
+        "val_met_share": 0.33333,
+    }
+    assert found.sheets[0].rows.tolist() == [1, 0, 3, 2]
+    assert "1 of 1 picture in test (100\u00a0%) and 1 of 3 pictures in val (33\u00a0%) show people" in found.verdict
+
+
+def test_people_who_keep_to_their_split_and_unknown_ones_are_fine() -> None:
+    subject = np.array(["ann", "ann", "bob", "", ""])
+    split = np.array(["train", "train", "val", "train", "val"])
+    found = people(subject, split)
+    assert found.severity is Severity.FINE
+    assert "None of 1 person of train is in another split." in found.verdict
