@@ -71,8 +71,8 @@ def _directions(
     """
     scale = _rows(a[inner])
     centred = scale - scale.mean(1, keepdims=True)
-    length = np.sqrt(np.square(centred).sum(1)).reshape(-1, 1, 1)
-    down, across = (_rows(slope[inner]) for slope in np.gradient(a, axis=(1, 2)))
+    length = np.asarray(np.sqrt(np.square(centred).sum(1))).reshape(-1, 1, 1)
+    down, across = (_rows(np.asarray(np.gradient(a, axis=axis), np.float32)[inner]) for axis in (1, 2))
     slopes = np.stack([down, across, down * y + across * x, down * x - across * y], axis=1)
     slopes /= np.maximum(length, _FLAT)
     slopes -= slopes.mean(2, keepdims=True)
