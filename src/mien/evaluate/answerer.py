@@ -16,6 +16,7 @@ from mien.core.errors import MienError
 from mien.core.rundir import RunDir
 from mien.core.spec import ModelSpec
 from mien.deploy.runtime import Predictor
+from mien.models.blocks import eval_mode
 from mien.models.classifier import Classifier
 from mien.models.store import load_classifier
 
@@ -46,14 +47,8 @@ class Answerer(Protocol):
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """All parts of `module` in eval mode and no gradients; afterwards each part is in the mode it had."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
+    with eval_mode(module), torch.inference_mode():
+        yield
 
 
 @final
