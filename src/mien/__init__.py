@@ -6,7 +6,6 @@ The names below load when they are first used: importing mien loads neither torc
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
     from mien.deploy.runtime import Prediction, Predictor
     from mien.faces.detector import Detector, Faces
 
-__version__ = version("mien")
+    __version__: str
+
 __all__ = [
     "Detector",
     "Face",
@@ -41,6 +41,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # takes longer to load than all that mien itself needs
+
+        return version("mien")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
