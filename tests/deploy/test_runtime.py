@@ -19,7 +19,7 @@ from mien.core.errors import MienError
 from mien.core.labels import FER2013, FERPLUS8, LabelSet
 from mien.data.formats.base import Shape
 from mien.data.formats.resize import resize
-from mien.deploy import locate
+from mien.deploy import shipped
 from mien.deploy.pictures import to_input
 from mien.deploy.runtime import Prediction, Predictor
 
@@ -320,7 +320,7 @@ def test_a_model_is_a_file_a_run_or_the_one_that_comes_with_mien(
     (run / "export").mkdir()
     linear().path.rename(run / "export" / "model.onnx")
     assert Predictor(run).path == run / "export" / "model.onnx"
-    monkeypatch.setattr(locate, "SHIPPED", "absent.onnx")
+    monkeypatch.setattr(shipped, "folder", lambda: tmp_path / "weights")
     with pytest.raises(MienError, match="comes without a trained model"):
         Predictor()
 

@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str, str | None]] = {
     "eval": ("mien.cli.evaluate", "Measure a run or model on a data set.", "train"),
     "export": ("mien.cli.export", "Write a run as one ONNX file that knows how to use itself.", "train"),
     "verify": ("mien.cli.verify", "Compare an exported file with the weights on real pictures.", "train"),
+    "shipped": ("mien.cli.shipped", "List the trained models that come with mien, or print a card.", None),
     "predict": ("mien.cli.predict", "Expression labels for the faces in pictures.", None),
     "video": ("mien.cli.video", "Expression labels for the faces in a video, followed over time.", "video"),
     "webcam": ("mien.cli.webcam", "Expression labels live from a camera.", "video"),

@@ -41,7 +41,7 @@ class _Asked(NamedTuple):
 @app.command()
 def command(
     paths: list[Path] = typer.Argument(help="Photos or cut-out faces, folders of them, packed data sets."),
-    model: Path | None = typer.Option(None, "--model", "-m", help="Exported .onnx file or run; else mien's own."),
+    model: Path | None = typer.Option(None, "--model", "-m", help="Exported .onnx file, run or name; else mien's own."),
     faces: Find = typer.Option(Find.auto, help="Look for faces (detect), or is each picture one face (crop)?"),
     labels: str | None = typer.Option(None, help="Label set to answer in: fer2013, ferplus8, fer5 …"),
     head: str | None = typer.Option(None, help="Head to ask; else the one that fits the labels."),

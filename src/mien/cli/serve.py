@@ -20,7 +20,7 @@ _LIMITS, _BATCHING = Limits(), Batching()
 
 @app.command()
 def command(
-    model: Path | None = typer.Option(None, "--model", "-m", help="Exported .onnx file or run; else mien's own."),
+    model: Path | None = typer.Option(None, "--model", "-m", help="Exported .onnx file, run or name; else mien's own."),
     host: str = typer.Option("127.0.0.1", help="Address to listen on; any but the loopback needs an API key."),
     port: int = typer.Option(8000, min=0, max=65535, help="Port to listen on."),
     api_key_file: Path | None = typer.Option(None, help=f"API keys, one a line; besides the variable {KEY_VARIABLE}."),

@@ -24,7 +24,7 @@ _INTERRUPTED = 130
 @app.command()
 def command(
     file: Path = typer.Argument(help="The video."),
-    model: Path | None = typer.Option(None, "--model", "-m", help="Exported .onnx file or run; else mien's own."),
+    model: Path | None = typer.Option(None, "--model", "-m", help="Exported .onnx file, run or name; else mien's own."),
     out: Path | None = typer.Option(None, "--out", "-o", help="Write the video with its faces marked, sound kept."),
     timeline: Path | None = typer.Option(None, help="Write a row for each face and frame: .csv or .parquet."),
     plot: Path | None = typer.Option(None, help="Write a PNG of the expression labels over time."),

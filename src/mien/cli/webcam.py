@@ -28,7 +28,7 @@ _BAR_CELLS = 30
 @app.command()
 def command(
     device: str | None = typer.Argument(None, help="Camera, as the system calls it; a video file stands in for one."),
-    model: Path | None = typer.Option(None, "--model", "-m", help="Exported .onnx file or run; else mien's own."),
+    model: Path | None = typer.Option(None, "--model", "-m", help="Exported .onnx file, run or name; else mien's own."),
     size: str | None = typer.Option(None, help="Picture size to ask the camera for, such as 640x480."),
     rate: int | None = typer.Option(None, min=1, help="Frames a second to ask the camera for."),
     seconds: float | None = typer.Option(None, min=0, help="Stop after so long; else on Ctrl-C."),

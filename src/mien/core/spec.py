@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mien.core.errors import MienError
 from mien.core.labels import LabelSet, identify, mapping
@@ -56,6 +56,9 @@ class ModelSpec(Frozen):
     crop: int | None = Field(default=None, description="side of the centre square the net looks at; None: all")
     normalise: Normalise = Normalise()
     heads: tuple[Head, ...] = Field(min_length=1)
+    default_head: str | None = Field(
+        default=None, description="which head answers when neither head nor labels are asked for; None: the first"
+    )
     face_margin: float = Field(default=1.15, gt=0, description="side of the crop in units of the detector's box")
     face_shift: float = Field(default=0.0, description="how far the crop is below the box, in units of its side")
     face_level: bool = Field(default=True, description="whether faces are turned until the eyes are level")
@@ -70,6 +73,12 @@ class ModelSpec(Frozen):
             raise MienError(f"two heads have the same name: {', '.join(head.name for head in heads)}")
         return heads
 
+    @model_validator(mode="after")
+    def _default_is_a_head(self) -> ModelSpec:
+        if self.default_head is not None:
+            self.head(self.default_head)
+        return self
+
     def best_head(self, labels: LabelSet) -> tuple[Head, int]:
         """The head with most of `labels`, of equals the one with fewest others; and how many of them it has."""
 
@@ -80,13 +89,12 @@ class ModelSpec(Frozen):
         return best, shared(best)
 
     def head(self, name: str | None = None) -> Head:
-        """A head by name, or the first one. Raises MienError for a name that is not there."""
-        if name is None:
-            return self.heads[0]
+        """A head by name, or the default one. Raises MienError for a name that is not there."""
+        wanted = name or self.default_head or self.heads[0].name
         for head in self.heads:
-            if head.name == name:
+            if head.name == wanted:
                 return head
-        raise MienError(f"the model has no head {name!r}", hint=f"heads: {', '.join(h.name for h in self.heads)}")
+        raise MienError(f"the model has no head {wanted!r}", hint=f"heads: {', '.join(h.name for h in self.heads)}")
 
     @property
     def input_side(self) -> tuple[int, int]:
