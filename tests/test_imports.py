@@ -35,6 +35,7 @@ MAY_USE: dict[str, set[str]] = {
     "video": {"core", "faces", "runtime"},
     "evaluate": {"core", "page", "data", "models", "runtime"},
     "diagnose": {"core", "page", "data", "models", "runtime", "evaluate"},
+    "explain": {"core", "page", "data", "augment", "models", "runtime", "evaluate"},
     "serve": {"core", "faces", "runtime", "video"},
     "train": {"core", "page", "data", "augment", "models", "runtime", "evaluate", "diagnose"},
     "export": {"core", "data", "faces", "models", "runtime", "evaluate"},

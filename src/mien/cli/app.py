@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str, str | None]] = {
     "average": ("mien.cli.average", "Average the weights of a run's snapshots.", "train"),
     "resume": ("mien.cli.resume", "Go on with a run that was interrupted or should be longer.", "train"),
     "eval": ("mien.cli.evaluate", "Measure a run or model on a data set.", "train"),
+    "calibrate": ("mien.cli.calibrate", "Make a model's probabilities mean what they say.", "train"),
     "export": ("mien.cli.export", "Write a run as one ONNX file that knows how to use itself.", "train"),
     "verify": ("mien.cli.verify", "Compare an exported file with the weights on real pictures.", "train"),
     "shipped": ("mien.cli.shipped", "List the trained models that come with mien, or print a card.", None),

@@ -1,0 +1,88 @@
+"""`mien calibrate`: temperatures and a threshold, fitted on validation pictures and stored in the model file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+from rich.markup import escape
+
+from mien.cli.output import console, print_json, progress
+from mien.core.errors import MienError
+from mien.core.rundir import RunDir
+from mien.data import dataset as datasets
+from mien.evaluate.answerer import Weights, open_answerer
+from mien.explain import show_calibration
+from mien.explain.calibrate import Calibration, calibrate, store
+from mien.train.machine import check_device
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def command(
+    model: Path = typer.Argument(help="Run folder or .safetensors file."),
+    data: Path | None = typer.Argument(None, help="Packed data set. Default: the run's own."),
+    split: str = typer.Option("val", help="Pictures that the model was not trained on: val, test."),
+    precision: float | None = typer.Option(
+        None, min=0.01, max=0.999, help="Say “unsure” so often that this share of the answers given is right: 0.9."
+    ),
+    weights: Weights = typer.Option("best", help="Which weights of a run."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Only measure; leave the model file as it is."),
+    out: Path | None = typer.Option(None, "--out", "-o", help="Folder for figures and plots; of a run its explain/."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, mps."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+) -> None:
+    """Make probabilities mean what they say: one temperature a head (Guo et al. 2017), stored in the model file.
+
+    Accuracy stays as it is. The figures printed are cross-fitted: each half of the pictures is measured under the
+    temperature and threshold of the other. Export the run afterwards, so that the exported file has them too.
+    """
+    file = weights_file(model, weights)
+    if file.suffix == ".onnx" and not dry_run:
+        raise MienError(
+            f"{file}: the temperatures of an exported file are part of its graph",
+            hint="calibrate the run and export it again, or only measure with --dry-run",
+        )
+    answerer = open_answerer(file, device=check_device(device))
+    dataset = datasets.load(data or data_of(model))
+    with progress("pictures") as bar:
+        task = bar.add_task("asking the model", total=int((dataset.split == split).sum()), note="")
+        done = calibrate(
+            answerer, dataset, split=split, precision=precision, progress=lambda count: bar.advance(task, count)
+        )
+    folder = out or (model / "explain" if model.is_dir() else None)
+    if folder is not None:
+        show_calibration.write(folder, done)
+    if not dry_run:
+        store(file, done.spec)
+    if as_json:
+        facts = {"model": str(file), "stored": not dry_run, "folder": str(folder) if folder else None}
+        print_json(facts | done.to_json())
+    else:
+        _print(done, file, stored=not dry_run)
+
+
+def weights_file(model: Path, weights: Weights) -> Path:
+    """The weights file of a run, or the file itself."""
+    if not model.is_dir():
+        return model
+    run = RunDir(model).require()
+    return {"best": run.best, "last": run.last}[weights]
+
+
+def data_of(model: Path) -> Path:
+    """The data a run was trained on. Raises MienError for a file, which does not say where they are."""
+    if not model.is_dir():
+        raise MienError(f"{model}: a file does not say where its data are", hint="give the packed data set after it")
+    return RunDir(model).data_path()
+
+
+def _print(done: Calibration, file: Path, *, stored: bool) -> None:
+    for head in done.heads:
+        console.print(f"[bold]{escape(head.head)}[/bold]")
+        for sentence in show_calibration.sentences(done, head):
+            console.print(f"  {escape(sentence)}")
+    console.print(f"\n[dim]{'stored in' if stored else 'not stored:'} {escape(str(file))}[/dim]")
+    if stored:
+        console.print("[dim]mien export writes them into the exported file as well[/dim]")

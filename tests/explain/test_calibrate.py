@@ -1,0 +1,99 @@
+"""Calibrating a model file: what is stored, what answers with it, what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mien.cli.app import run
+from mien.cli.calibrate import app
+from mien.core.errors import MienError
+from mien.data.dataset import Dataset
+from mien.evaluate.answerer import open_answerer
+from mien.evaluate.predict import predict_probabilities
+from mien.explain import index
+from mien.explain.calibrate import calibrate, store
+from mien.models.store import read_weights
+
+
+def test_stored_temperatures_are_what_the_model_answers_with(weights: Path, packed: Dataset) -> None:
+    before = open_answerer(weights)
+    done = calibrate(before, packed)
+    store(weights, done.spec)
+    after = open_answerer(weights)
+    assert [head.temperature for head in after.spec.heads] == pytest.approx([h.temperature for h in done.heads], 1e-5)
+    assert all(head.temperature > 1.5 for head in after.spec.heads)
+    rows = packed.rows("val")
+    plain, calibrated = (predict_probabilities(one, packed.images, rows=rows) for one in (before, after))
+    for name in plain:
+        assert (plain[name].argmax(1) == calibrated[name].argmax(1)).all()
+        assert calibrated[name].max() < plain[name].max()
+    assert all(head.honest.metrics.log_loss < head.before.log_loss for head in done.heads)
+
+
+def test_calibrating_twice_changes_nothing(weights: Path, packed: Dataset) -> None:
+    first = calibrate(open_answerer(weights), packed)
+    store(weights, first.spec)
+    second = calibrate(open_answerer(weights), packed)
+    for once, twice in zip(first.heads, second.heads, strict=True):
+        assert twice.temperature == pytest.approx(once.temperature, rel=1e-3)
+
+
+def test_tensors_keep_every_bit(weights: Path, packed: Dataset) -> None:
+    before, _ = read_weights(weights)
+    store(weights, calibrate(open_answerer(weights), packed).spec)
+    after, spec = read_weights(weights)
+    assert before.keys() == after.keys()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert spec.provenance["calibrated_on"] == "bars val, 120 pictures"
+
+
+def test_an_earlier_threshold_goes_with_its_temperature(weights: Path, packed: Dataset) -> None:
+    answerer = open_answerer(weights)
+    assert calibrate(answerer, packed, precision=0.05).spec.abstain_below is not None
+    assert calibrate(answerer, packed).spec.abstain_below is None
+
+
+def test_a_precision_out_of_reach_says_what_there_is(weights: Path, packed: Dataset) -> None:
+    with pytest.raises(MienError, match="no threshold makes 99%"):
+        calibrate(open_answerer(weights), packed, precision=0.99)
+
+
+def test_training_pictures_are_refused(weights: Path, packed: Dataset) -> None:
+    with pytest.raises(MienError, match="trained on"):
+        calibrate(open_answerer(weights), packed, split="train")
+
+
+def test_an_exported_file_cannot_be_changed(tmp_path: Path, weights: Path) -> None:
+    with pytest.raises(MienError, match="part of its graph"):
+        store(tmp_path / "model.onnx", read_weights(weights)[1])
+
+
+def test_the_command_stores_and_shows(weights: Path, packed: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "explain"
+    arguments = [str(weights), str(packed.path), "--out", str(out), "--json"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert said["stored"]
+    assert read_weights(weights)[1].head("fer2013").temperature == pytest.approx(
+        said["heads"][0]["temperature"]["after"], 1e-5
+    )
+    shown = index.read(out)
+    assert [one.file for one in shown] == ["calibration/fer2013.png", "calibration/ferplus8.png"]
+    assert all((out / one.file).stat().st_size > 10_000 for one in shown)
+
+
+def test_a_dry_run_leaves_the_file(weights: Path, packed: Dataset) -> None:
+    before = weights.read_bytes()
+    assert run(["calibrate", str(weights), str(packed.path), "--dry-run"]) == 0
+    assert weights.read_bytes() == before
+
+
+def test_a_file_without_data_says_what_to_give(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["calibrate", str(weights)]) == 2
+    assert "give the packed data set" in capsys.readouterr().err
