@@ -1,0 +1,104 @@
+"""A finished evaluation read back: what a run answered, to which pictures of which data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mien.core.errors import MienError
+from mien.core.rundir import RunDir
+from mien.data.arrow import read_table, to_numpy
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Answers to n pictures.
+
+    Attributes:
+        path: the run, or the folder of the evaluation.
+        facts: what metrics.json holds.
+        rows: positions (n,) of the pictures in the packed set, ascending.
+        label: names (n,), None where a picture has none.
+        predicted: names (n,).
+        probabilities: by name of head (n, K), over `heads`.
+        heads: labels by name of head.
+    """
+
+    path: Path
+    facts: Mapping[str, Any]
+    rows: NDArray[np.int64]
+    label: NDArray[np.object_]
+    predicted: NDArray[np.object_]
+    probabilities: Mapping[str, NDArray[np.float32]]
+    heads: Mapping[str, Sequence[str]]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the data set."""
+        return str(self.facts["dataset"]["fingerprint"])
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set."""
+        return str(self.facts["dataset"]["name"])
+
+    @property
+    def split(self) -> str:
+        """train, val, test or all."""
+        return str(self.facts["split"])
+
+    @property
+    def tta(self) -> str:
+        """Test-time augmentation by name."""
+        return str(self.facts["tta"])
+
+
+def read_answers(path: Path) -> Answered:
+    """The evaluation of a run folder, or the one in the folder that `mien eval --out` wrote.
+
+    Raises:
+        MienError: there is none, it is damaged, or its two files do not belong together.
+    """
+    folder = path if (path / "metrics.json").is_file() else RunDir(path).evaluation
+    table, facts = _table(folder, path), RunDir(path).read_json(folder / "metrics.json")
+    try:
+        answered = _answered(path, facts, table)
+        if len(answered.rows) != int(facts["pictures"]):
+            raise ValueError(f"{len(answered.rows)} rows for {facts['pictures']} pictures")
+        return answered
+    except (KeyError, ValueError, TypeError) as error:
+        raise MienError(f"{folder}: damaged evaluation ({error!r})", hint="run mien eval again") from None
+
+
+def _table(folder: Path, path: Path) -> pa.Table:
+    if not (folder / "metrics.json").is_file() or not (folder / "predictions.parquet").is_file():
+        raise MienError(f"{path}: no evaluation in it", hint=f"mien eval {path} DATA writes one")
+    try:
+        return read_table(folder / "predictions.parquet")
+    except (OSError, pa.ArrowInvalid) as error:
+        raise MienError(f"{folder / 'predictions.parquet'}: damaged ({error})", hint="run mien eval again") from None
+
+
+def _answered(path: Path, facts: Mapping[str, Any], table: pa.Table) -> Answered:
+    heads = json.loads(table.schema.metadata[b"mien"])["heads"] if table.schema.metadata else {}
+    rows = to_numpy(table.column("row")).astype(np.int64)
+    order = np.argsort(rows, kind="stable")
+    return Answered(
+        path=path,
+        facts=facts,
+        rows=rows[order],
+        label=np.array(table.column("label").to_pylist(), object)[order],
+        predicted=np.array(table.column("predicted").to_pylist(), object)[order],
+        probabilities={
+            head: np.stack([to_numpy(table.column(f"p_{head}_{name}")) for name in labels], axis=1)[order]
+            for head, labels in heads.items()
+        },
+        heads=heads,
+    )

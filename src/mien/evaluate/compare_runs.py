@@ -1,0 +1,201 @@
+"""Runs against each other: their answers to the same pictures, and what differs in their recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core import recipe as recipes
+from mien.core.errors import MienError
+from mien.core.rundir import RunDir
+from mien.evaluate.answered import Answered, read_answers
+from mien.evaluate.compare import Paired, holm, paired, verdict
+from mien.evaluate.history import read_history
+from mien.evaluate.metrics import Interval, wilson
+
+_SAME = "mien eval RUN DATA --split … measures them on the same pictures"
+_NOT_COMPARED = ("name", "about")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One of the runs: right answers to `count` pictures that all runs answered, and its history."""
+
+    name: str
+    path: Path
+    right: int
+    count: int
+    interval: Interval
+    history: tuple[Mapping[str, float], ...]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers."""
+        return self.right / self.count
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two of the runs by name; `p` is the mid-p value after Holm's correction for the number of pairs."""
+
+    first: str
+    second: str
+    paired: Paired
+    p: float
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        return verdict(self.first, self.second, self.paired, self.p)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `mien compare` tells.
+
+    Attributes:
+        left_out: pictures without a label that every run can answer.
+        recipes: by dotted key, what each run has there (None: nothing); only keys in which they differ.
+        notes: what else to mind.
+    """
+
+    dataset: str
+    split: str
+    runs: tuple[Compared, ...]
+    pairs: tuple[Pair, ...]
+    left_out: int
+    recipes: Mapping[str, tuple[Any, ...]]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain dictionaries, lists and numbers."""
+        return {
+            "dataset": self.dataset,
+            "split": self.split,
+            "pictures": self.runs[0].count,
+            "left_out": self.left_out,
+            "runs": [
+                {
+                    "name": run.name,
+                    "path": str(run.path),
+                    "accuracy": run.accuracy,
+                    "low": run.interval.low,
+                    "high": run.interval.high,
+                }
+                for run in self.runs
+            ],
+            "pairs": [
+                {"first": pair.first, "second": pair.second, "p_holm": pair.p, "verdict": pair.verdict}
+                | pair.paired.to_json()
+                for pair in self.pairs
+            ],
+            "recipes": {key: list(values) for key, values in self.recipes.items()},
+            "notes": list(self.notes),
+        }
+
+
+def compare_runs(paths: Sequence[Path]) -> Comparison:
+    """Compare the evaluations of two or more runs; pictures are matched by their row in the packed set.
+
+    Raises:
+        MienError: fewer than two runs, one without an evaluation, or evaluations of unlike data, splits or pictures.
+    """
+    if len({path.resolve() for path in paths}) < max(len(paths), 2):
+        raise MienError("a comparison needs two or more different runs", hint="mien compare RUN RUN…")
+    answers = [read_answers(path) for path in paths]
+    for other in answers[1:]:
+        _require_alike(answers[0], other)
+    names, kept = short_names(paths), scored(answers)
+    right = [(one.predicted == one.label)[kept] for one in answers]
+    pairs = [(i, j, paired(right[i], right[j])) for i, j in combinations(range(len(paths)), 2)]
+    corrected = holm([pair.mid_p for _, _, pair in pairs])
+    return Comparison(
+        dataset=answers[0].dataset,
+        split=answers[0].split,
+        runs=tuple(_compared(*one) for one in zip(names, paths, right, strict=True)),
+        pairs=tuple(Pair(names[i], names[j], pair, p) for (i, j, pair), p in zip(pairs, corrected, strict=True)),
+        left_out=int((~kept).sum()),
+        recipes=recipe_differences(paths),
+        notes=_notes(answers, names),
+    )
+
+
+def _compared(name: str, path: Path, right: NDArray[np.bool_]) -> Compared:
+    hits = int(right.sum())
+    interval = wilson(hits, len(right))
+    assert interval is not None  # `paired` has refused an empty comparison
+    return Compared(name, path, hits, len(right), interval, tuple(read_history(RunDir(path))))
+
+
+def _require_alike(first: Answered, other: Answered) -> None:
+    """Raise MienError unless both answered the same pictures of the same data."""
+    if first.fingerprint != other.fingerprint:
+        raise MienError(
+            f"{other.path} was measured on other data than {first.path}: {other.dataset} "
+            f"({other.fingerprint[:12]}), not {first.dataset} ({first.fingerprint[:12]})",
+            hint=_SAME,
+        )
+    if first.split != other.split:
+        raise MienError(f"{other.path} was measured on {other.split}, {first.path} on {first.split}", hint=_SAME)
+    if not np.array_equal(first.rows, other.rows):
+        unlike = len(np.setxor1d(first.rows, other.rows))
+        raise MienError(f"{other.path} and {first.path} differ in {unlike:,} pictures of {first.split}", hint=_SAME)
+    if not np.array_equal(first.label, other.label):
+        raise MienError(f"{other.path} and {first.path} disagree about labels of the same rows", hint=_SAME)
+
+
+def scored(answers: Sequence[Answered]) -> NDArray[np.bool_]:
+    """Which pictures (n,) have a label that every one of the models can answer."""
+    shared = set.intersection(*(_answerable(one) for one in answers))
+    return np.array([label in shared for label in answers[0].label], bool)
+
+
+def _answerable(answered: Answered) -> set[str]:
+    """Labels the answers were chosen from."""
+    scores = answered.facts["scores"]
+    return set(scores["labels"]["labels"]) if "labels" in scores else set()
+
+
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """The end of each path that tells it from the others."""
+    full = [path.resolve() for path in paths]
+    parts = 1
+    while len({full_path.parts[-parts:] for full_path in full}) < len(full):
+        parts += 1
+    return [str(Path(*path.parts[-parts:])) for path in full]
+
+
+def recipe_differences(paths: Sequence[Path]) -> dict[str, tuple[Any, ...]]:
+    """By dotted key what each run's recipe has; defaults filled in, equal keys left out, no keys without recipes."""
+    files = [RunDir(path).recipe for path in paths]
+    if not all(file.is_file() for file in files):
+        return {}
+    flat = [flatten(recipes.read(str(file)).model_dump(mode="json")) for file in files]
+    keys = dict.fromkeys(key for one in flat for key in one)
+    values = {key: tuple(one.get(key) for one in flat) for key in keys if key not in _NOT_COMPARED}
+    return {key: found for key, found in values.items() if any(value != found[0] for value in found[1:])}
+
+
+def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Leaves of nested tables by dotted key; tables in a list count from 1, as in `--set phases.1.size=32`."""
+    if isinstance(tree, list) and any(isinstance(one, dict) for one in tree):
+        tree = {str(number): one for number, one in enumerate(tree, 1)}
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    return {k: v for key, one in tree.items() for k, v in flatten(one, f"{prefix}.{key}" if prefix else key).items()}
+
+
+def _notes(answers: Sequence[Answered], names: Sequence[str]) -> tuple[str, ...]:
+    notes = []
+    if len({one.tta for one in answers}) > 1:
+        told = ", ".join(f"{name} {one.tta}" for name, one in zip(names, answers, strict=True))
+        notes.append(f"measured with unlike test-time augmentation: {told}")
+    if answers[0].split == "val":
+        notes.append("epochs were chosen on val: the runs' accuracies are a little high, their comparison is fair")
+    return tuple(notes)
