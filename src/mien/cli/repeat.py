@@ -41,7 +41,7 @@ def command(
     from mien.train.repeat import repeat
 
     target = out or Path("runs") / f"repeat-{chosen.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    with _bars() as watch:
+    with bars_in_turn() as watch:
         told = repeat(dataset.load(data), chosen, target, watch, seeds=seeds, folds=folds)
     if os.environ.get("RANK", "0") != "0":
         return
@@ -52,7 +52,7 @@ def command(
 
 
 @contextmanager
-def _bars() -> Iterator[Callable[[Recipe, str], Bar]]:
+def bars_in_turn() -> Iterator[Callable[[Recipe, str], Bar]]:
     """One bar after the other, each under the name of its training."""
     with ExitStack() as stack:
 

@@ -1,0 +1,92 @@
+"""`mien study`: what each step of a ladder is worth."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.table import Table
+
+from mien.cli.output import console, print_json
+from mien.cli.repeat import bars_in_turn
+from mien.core.errors import MienError
+
+if TYPE_CHECKING:
+    from mien.study.ladder import Ladder
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def command(
+    data: Path | None = typer.Argument(None, help="Packed data set, as `mien data import` writes it."),
+    ladder: str | None = typer.Option(None, "--ladder", "-l", help="Name of a shipped ladder or path of a TOML file."),
+    seeds: int | None = typer.Option(None, min=1, help="So many seeds (default: as the ladder says)."),
+    settings: list[str] = typer.Option([], "--set", "-s", help="Put over all steps: --set train.epochs=5. Repeatable."),
+    out: Path | None = typer.Option(None, "--out", "-o", help="Folder (default: runs/study-LADDER-DATE-TIME)."),
+    dry: bool = typer.Option(False, "--dry-run", help="Check every recipe, list the steps, train nothing."),
+    as_json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
+) -> None:
+    """Train the steps of a ladder with several seeds and compare each with the one before. Goes on after a break."""
+    from mien.study import ladder as ladders
+
+    if ladder is None:
+        raise MienError("no ladder was named", hint=f"--ladder, one of {', '.join(ladders.names())}, or a TOML file")
+    chosen = ladders.read(ladder)
+    planned = ladders.plan(chosen, tuple(settings))
+    if dry:
+        steps = [{"name": p.step.name, "before": p.before, "recipe": p.recipe.name} for p in planned]
+        print_json({"ladder": chosen.name, "steps": steps}) if as_json else _list(chosen)
+        return
+    if data is None:
+        raise MienError("no data set was named", hint=f"mien study PACKED --ladder {ladder}")
+    told, target = _climb(data, chosen, tuple(settings), seeds=seeds, out=out)
+    if as_json:
+        print_json(told | {"folder": str(target)})
+    else:
+        _print(told, target)
+
+
+def _climb(
+    data: Path, ladder: Ladder, settings: tuple[str, ...], *, seeds: int | None, out: Path | None
+) -> tuple[dict[str, Any], Path]:
+    from mien.data import dataset
+    from mien.study import report
+    from mien.study.run import study
+
+    target = out or Path("runs") / f"study-{ladder.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with bars_in_turn() as watch:
+        told = study(
+            dataset.load(data),
+            ladder,
+            target,
+            watch,
+            seeds=seeds,
+            settings=settings,
+            told=lambda facts: report.write(target, facts),
+        )
+    return told, target
+
+
+def _list(ladder: Ladder) -> None:
+    console.print(f"[bold]{ladder.name}[/bold]  {ladder.about}\n")
+    for step in ladder.steps:
+        what = ", ".join([*step.set, *([f"recipe {step.recipe}"] if step.recipe else [])]) or step.about
+        console.print(f"  {step.name:22} {what}", markup=False)
+
+
+def _print(told: dict[str, Any], folder: Path) -> None:
+    from mien.study import report
+
+    figures = report.columns(told)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for number, title in enumerate(report.headings(figures)):
+        table.add_column(title, justify="right" if number else "left")
+    for step in told["steps"]:
+        table.add_row(*report.cells(step, figures))
+    console.print(f"[dim]accuracy in %, mean ± deviation of {told['seeds']} seeds; difference: points, paired by seed,")
+    console.print("[dim]with a 95 % t interval[/dim]\n")
+    console.print(table)
+    console.print(f"\n[dim]{folder}/study.json, study.md, study.csv, study.png[/dim]")

@@ -1,0 +1,144 @@
+"""Climbing a ladder: every step with every seed, resumed where it stands, and what came out as data."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mien.core.errors import MienError
+from mien.core.files import write_json
+from mien.core.recipe import Recipe
+from mien.data.dataset import Dataset
+from mien.study import measured
+from mien.study.compare import paired
+from mien.study.ladder import DataRule, Ladder, Planned, plan
+from mien.study.rules import ruled
+from mien.train.loop import Watcher
+from mien.train.repeat import repeat, spread
+
+FILE = "study.json"
+# Of each run, where it has them; "truth" is measured here, the others come from its history.
+FIGURES = ("last_val_accuracy", "best_val_accuracy", "last_train_eval_accuracy", "truth")
+Row = dict[str, Any]
+Watch = Callable[[Recipe, str], Watcher]
+
+
+def study(
+    data: Dataset,
+    ladder: Ladder,
+    out: Path,
+    watch: Watch,
+    *,
+    seeds: int | None = None,
+    settings: tuple[str, ...] = (),
+    told: Callable[[Row], None] | None = None,
+) -> Row:
+    """Train every step of a ladder with every seed below `out`, and compare each with the step before it.
+
+    What is finished is not trained again and what was interrupted goes on, so the same call ends what was begun; a call
+    with more seeds adds them. `study.json` is written after each step.
+
+    Args:
+        data: the packed set; steps may derive sets of their own from it, below `out`/data.
+        ladder: the steps.
+        out: the folder.
+        watch: given a run's recipe and name, makes what sees its training go on.
+        seeds: how many; None: as the ladder says.
+        settings: put over the recipes of all steps, such as train.epochs=5; they are part of the result.
+        told: called with what `study.json` holds after each step.
+
+    Returns:
+        What `study.json` holds: `steps`, a row each, with their runs.
+
+    Raises:
+        MienError: a recipe that does not stand, or `out` belongs to another ladder, other settings or other data.
+    """
+    planned, count = plan(ladder, settings), seeds or ladder.seeds
+    _begin(out, ladder, settings, data)
+    facts: Row = {"ladder": ladder.name, "about": ladder.about, "data": data.info.fingerprint, "seeds": count}
+    facts |= {"settings": list(settings), "figure": ladder.figure, "date": time.strftime("%Y-%m-%d"), "steps": []}
+    for one in planned:
+        runs = _runs(data, one, out, watch, count)
+        facts["steps"].append(_row(one, runs, facts["steps"], ladder.figure))
+        write_json(out / FILE, facts)
+        if told is not None:
+            told(facts)
+    return facts
+
+
+def _begin(out: Path, ladder: Ladder, settings: tuple[str, ...], data: Dataset) -> None:
+    """Note what `out` is for. Raises MienError when it is for something else."""
+    facts = {
+        "ladder": ladder.model_dump(mode="json", exclude={"seeds", "figure", "about"}),
+        "settings": list(settings),
+        "data": data.info.fingerprint,
+    }
+    path = out / "ladder.json"
+    if not path.is_file():
+        write_json(path, facts)
+        return
+    before = json.loads(path.read_text(encoding="utf-8"))
+    for key, value in facts.items():
+        if before.get(key) != value:
+            raise MienError(f"{out}: the study there has another {key}", hint="choose another --out")
+
+
+def _runs(data: Dataset, one: Planned, out: Path, watch: Watch, seeds: int) -> list[Row]:
+    """A row for each seed of a step."""
+    if one.step.snapshots is not None:
+        return _ensembles(data, one, out, seeds)
+    name, shown = one.step.name, ruled(data, one.data, out / "data")
+    found = repeat(shown, one.recipe, out / name, lambda recipe, run: watch(recipe, f"{name} {run}"), seeds=seeds)
+    # A study that was begun with more seeds keeps them on disk, and compares as many as are asked for.
+    rows = [dict(row) for row in found["runs"]][:seeds]
+    for row in rows:
+        run = out / name / row["name"]
+        # Trained on other pictures, a run is also asked about the validation pictures of the whole set.
+        asked = one.data != DataRule()
+        row["truth"] = measured.run_accuracy(run, data) if asked else row["last_val_accuracy"]
+        row["parameters"] = measured.parameters(run)
+    return rows
+
+
+def _ensembles(data: Dataset, one: Planned, out: Path, seeds: int) -> list[Row]:
+    count, folder = one.step.snapshots or 0, out / str(one.before)
+    shown, rows = ruled(data, one.data, out / "data"), []
+    if not (folder / "repeat.json").is_file():
+        raise MienError(f"{folder}: no finished runs whose snapshots could be averaged", hint="run the step before")
+    before = json.loads((folder / "repeat.json").read_text(encoding="utf-8"))["runs"][:seeds]
+    for run in before:
+        path = folder / run["name"]
+        row = {
+            "name": run["name"],
+            "seed": run["seed"],
+            "seconds": 0.0,
+            "parameters": count * measured.parameters(path),
+        }
+        row["last_val_accuracy"] = measured.snapshot_accuracy(path, shown, count)
+        row["truth"] = row["last_val_accuracy"]
+        if one.data != DataRule():
+            row["truth"] = measured.snapshot_accuracy(path, data, count)
+        rows.append(row)
+    return rows
+
+
+def _row(one: Planned, runs: list[Row], earlier: list[Row], figure: str) -> Row:
+    """A step's row: spread of each figure, and the paired difference to the step before by the ladder's figure."""
+    row: Row = {"name": one.step.name, "before": one.before, "about": one.step.about, "claim": one.step.claim}
+    row |= {name: spread([run[name] for run in runs if name in run]) for name in FIGURES if name in runs[0]}
+    row["seconds"] = spread([float(run["seconds"]) for run in runs])["mean"]
+    row |= {"parameters": runs[0]["parameters"], "runs": runs}
+    previous = next((step for step in earlier if step["name"] == one.before), None)
+    if previous is not None:
+        found = paired(_by_seed(runs, figure), _by_seed(previous["runs"], figure))
+        row["difference"] = None if found is None else asdict(found)
+    return row
+
+
+def _by_seed(runs: list[Row], figure: str) -> dict[int, float]:
+    # An ensemble has no best epoch: it is held against the last one.
+    return {run["seed"]: run.get(figure, run["last_val_accuracy"]) for run in runs}

@@ -1,0 +1,129 @@
+"""Studies: data rules, paired differences, and a real ladder of tiny trainings that resumes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.cli.app import run as cli
+from mien.core.errors import MienError
+from mien.data.dataset import Dataset
+from mien.study.compare import paired
+from mien.study.ladder import DataRule
+from mien.study.rules import ruled, zoom
+
+LADDER = """
+recipe = "demo"
+set = [
+    "model.options.widths=8,8,8,8", "data.crop=20", "train.epochs=2", "train.batch_size=20", "train.probe=0",
+    "train.precision=fp32", "train.device=cpu", "average.ema_decay=0", "average.snapshots=2",
+]
+seeds = 2
+
+[[steps]]
+name = "base"
+
+[[steps]]
+name = "ensemble"
+snapshots = 2
+
+[[steps]]
+name = "small"
+from = "base"
+data = { per_class = 4, times = 3, val = "train" }
+"""
+
+
+def test_no_rule_is_no_new_set(bar_set: Dataset, tmp_path: Path) -> None:
+    assert ruled(bar_set, DataRule(), tmp_path) is bar_set
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_small_set_has_so_many_of_each_class_so_often_and_val_is_train(bar_set: Dataset, tmp_path: Path) -> None:
+    made = ruled(bar_set, DataRule(per_class=4, times=3, val="train"), tmp_path)
+    train, val = made.rows("train"), made.rows("val")
+    assert np.bincount(made.label[train]).tolist() == [12] * 7
+    assert made.column("sha256")[train].tolist() == made.column("sha256")[val].tolist()
+    assert set(np.unique(made.column("sha256"), return_counts=True)[1]) == {6}
+    parents = made.column("parent_row")
+    assert (made.images[:] == bar_set.images[parents]).all()
+    assert set(bar_set.split[parents]) == {"train"}
+    again = ruled(bar_set, DataRule(per_class=4, times=3, val="train"), tmp_path)
+    assert again.info.fingerprint == made.info.fingerprint
+
+
+def test_dropped_classes_are_gone_from_both_splits(bar_set: Dataset, tmp_path: Path) -> None:
+    made = ruled(bar_set, DataRule(drop=("angry", "disgust")), tmp_path)
+    assert made.labels.names == bar_set.labels.names[2:]
+    assert len(made) == int((bar_set.label > 1).sum())
+    assert made.info.counts["val"].keys() == set(made.labels.names)
+
+
+def test_zoom_changes_the_named_split_only_and_its_hashes(bar_set: Dataset, tmp_path: Path) -> None:
+    made = ruled(bar_set, DataRule(zoom_train=0.75), tmp_path)
+    parent = bar_set.images[made.column("parent_row")]
+    same = (made.images == parent).all(axis=(1, 2))
+    assert (same == (made.split == "val")).all()
+    assert len(set(made.column("sha256")) & set(bar_set.column("sha256"))) == int((made.split == "val").sum())
+
+
+def test_zoom_enlarges_the_middle() -> None:
+    picture = np.zeros((8, 8), np.uint8)
+    picture[2:6, 2:6] = 200
+    assert (zoom(picture, 0.5)[2:6, 2:6] >= 200).all()
+    assert zoom(picture, 0.5).mean() > 2 * picture.mean()
+    assert zoom(picture, 1) is picture
+
+
+def test_too_few_pictures_are_named(bar_set: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(MienError, match="per_class = 100 asks for more"):
+        ruled(bar_set, DataRule(per_class=100), tmp_path)
+
+
+def test_the_difference_is_paired_with_a_t_interval() -> None:
+    found = paired({0: 0.62, 1: 0.66, 2: 0.61}, {0: 0.60, 1: 0.63, 2: 0.60, 3: 0.1})
+    assert found is not None
+    assert found.mean == pytest.approx(0.02)
+    # 4.3027 is Student's t for 95 % and two degrees of freedom; the standard error is 0.01 / √3.
+    assert found.high == pytest.approx(0.02 + 4.3027 * 0.01 / 3**0.5, abs=1e-5)
+    assert found.low == pytest.approx(0.04 - found.high)
+    assert found.pairs == 3
+
+
+def test_one_pair_has_no_interval_and_no_pair_no_difference() -> None:
+    one = paired({0: 0.5}, {0: 0.4})
+    assert one is not None
+    assert one.low is None
+    assert paired({0: 0.5}, {1: 0.4}) is None
+
+
+def test_a_ladder_is_climbed_and_resumed(
+    bar_set: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, out = tmp_path / "tiny.toml", tmp_path / "out"
+    file.write_text(LADDER, encoding="utf-8")
+    command = ["study", str(bar_set.path), "-l", str(file), "-o", str(out), "--json"]
+    assert cli(command) == 0
+    told = json.loads(capsys.readouterr().out)
+    base, ensemble, small = told["steps"]
+    assert [run["seed"] for run in base["runs"]] == [0, 1]
+    assert base["truth"] == base["last_val_accuracy"]
+    assert ensemble["parameters"] == 2 * base["parameters"]
+    assert small["before"] == "base"
+    assert small["difference"]["pairs"] == 2
+    assert {r["truth"] for r in small["runs"]} != {r["last_val_accuracy"] for r in small["runs"]}
+    assert (out / "study.md").read_text(encoding="utf-8").count("\n") == 5
+    assert len((out / "study.csv").read_text(encoding="utf-8").splitlines()) == 7
+    assert (out / "study.png").read_bytes().startswith(b"\x89PNG")
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("mien.train.repeat.train", never)
+    assert cli(command) == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == told["steps"]
+    assert cli([*command, "--set", "train.epochs=1"]) == 2
+    assert "another settings" in capsys.readouterr().err
