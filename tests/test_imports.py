@@ -36,8 +36,11 @@ MAY_USE: dict[str, set[str]] = {
     "evaluate": {"core", "page", "data", "models", "runtime"},
     "diagnose": {"core", "page", "data", "models", "runtime", "evaluate"},
     "explain": {"core", "page", "data", "augment", "models", "runtime", "evaluate"},
+    "report": {"core", "page", "data", "evaluate", "explain"},
     "serve": {"core", "faces", "runtime", "video"},
     "train": {"core", "page", "data", "augment", "models", "runtime", "evaluate", "diagnose"},
+    "study": {"core", "data", "models", "evaluate", "train"},
+    "tune": {"core", "data", "evaluate", "train"},
     "export": {"core", "data", "faces", "models", "runtime", "evaluate"},
 }
 MAY_USE["demo"] = set(MAY_USE)

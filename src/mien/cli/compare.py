@@ -49,7 +49,8 @@ def _print(comparison: Comparison, out: Path | None) -> None:
         console.print(f"[dim]left out: {comparison.left_out:,} without a label that every run can answer[/dim]")
     console.print()
     console.print(_runs(comparison))
-    console.print(f"\n[dim]paired, second − first in points; p: mid-p McNemar{_corrected(comparison)}[/dim]")
+    about = f"second − first in points, pictures that only one gets right, mid-p McNemar{_corrected(comparison)}"
+    console.print(f"\n[dim]{about}[/dim]")
     console.print(_pairs(comparison.pairs))
     for pair in comparison.pairs:
         style = "bold" if pair.p < SURE else ""
@@ -71,7 +72,7 @@ def _table(*columns: str) -> Table:
     """Names to the left, figures to the right."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for place, name in enumerate(columns):
-        table.add_column(name, justify="left" if place == 0 else "right")
+        table.add_column(name, justify="left" if place == 0 else "right", no_wrap=place > 0)
     return table
 
 
@@ -84,7 +85,7 @@ def _runs(comparison: Comparison) -> Table:
 
 
 def _pairs(pairs: tuple[Pair, ...]) -> Table:
-    table = _table("first → second", "points", "95 %", "only first right", "only second", "exact p", "p")
+    table = _table("first → second", "points", "95 %", "only 1st", "only 2nd", "p")
     for pair in pairs:
         one = pair.paired
         table.add_row(
@@ -93,7 +94,6 @@ def _pairs(pairs: tuple[Pair, ...]) -> Table:
             f"{100 * one.interval.low:+.2f} to {100 * one.interval.high:+.2f}",
             f"{one.first_only:,}",
             f"{one.second_only:,}",
-            f"{one.exact_p:.2g}",
             f"{pair.p:.2g}",
         )
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -22,8 +23,9 @@ def overlaid(histories: Histories) -> Figure:
     left, right = figure.subplots(1, 2)
     _draw(left, histories, "accuracy")
     _draw(right, histories, "loss")
-    left.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     left.set_title("Accuracy", loc="left", color=INK, fontsize=11, weight="bold")
+    _keep_readable(right)
     right.set_title("Loss (nats)", loc="left", color=INK, fontsize=11, weight="bold")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=2, frameon=False, fontsize=9)
     figure.supxlabel("thick: validation, with its best epoch · thin: training pictures", color=GREY, fontsize=8)
@@ -45,6 +47,13 @@ def _draw(axes: Axes, histories: Histories, figure: str) -> None:
     axes.spines[["left", "bottom"]].set_color(PALE)
     axes.tick_params(color=PALE, labelcolor=INK, labelsize=9)
     axes.grid(axis="y", color=PALE, linewidth=0.6)
+
+
+def _keep_readable(axes: Axes) -> None:
+    """A logarithmic scale where one run's excursion would press all others flat."""
+    values = [float(y) for line in axes.get_lines() for y in np.asarray(line.get_ydata(), float) if y > 0]
+    if values and max(values) > 10 * min(values):
+        axes.set_yscale("log")
 
 
 def _points(rows: Sequence[Mapping[str, float]], column: str) -> tuple[list[float], list[float]]:

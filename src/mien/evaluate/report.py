@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Curves:
         train_loss: in nats.
         val_loss: in nats.
         best_epoch: the one whose weights were kept.
+        marks: further epochs to mark, and a short text for each.
     """
 
     epoch: tuple[int, ...]
@@ -42,9 +43,12 @@ class Curves:
     train_loss: tuple[float, ...]
     val_loss: tuple[float, ...]
     best_epoch: int
+    marks: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
-    def of_rows(cls, rows: Sequence[Mapping[str, float]], best_epoch: int) -> Curves:
+    def of_rows(
+        cls, rows: Sequence[Mapping[str, float]], best_epoch: int, *, marks: Mapping[int, str] | None = None
+    ) -> Curves:
         """From the rows of a run's history; without a probe, training accuracy and loss stay empty."""
         column = {name: tuple(row[name] for row in rows if name in row) for name in _COLUMNS}
         return cls(
@@ -54,7 +58,33 @@ class Curves:
             train_loss=column["train_eval_loss"],
             val_loss=column["val_loss"],
             best_epoch=best_epoch,
+            marks=marks or {},
         )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One thing that a diagnosis found, in words; `tone` is severe, warning, note or fine, as in the audit."""
+
+    title: str
+    tone: str
+    what: str
+    evidence: tuple[str, ...] = ()
+    confidence: str = ""
+    try_first: str = ""
+    expected_gain: str = ""
+    epoch: int | None = None
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture that explains: its data URI, title and text; those of one group stand together."""
+
+    title: str
+    text: str
+    uri: str
+    group: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +95,7 @@ class ReportContext:
         title: heading of the page.
         measured_on: what the pictures are, to follow their number: "drawn faces that training never saw".
         labels: the K names.
-        images: uint8 (N, H, W) or (N, H, W, 3).
+        images: uint8 (N, H, W) or (N, H, W, 3); None where they are not at hand.
         ids: right classes (N,), 0 to K − 1.
         probabilities: the model's answers (N, K).
         curves: how training went, if it is known.
@@ -73,12 +103,17 @@ class ReportContext:
         commands: a command and what it does, to go on from here.
         notes: further sentences under the headline.
         leak_free: the score without pictures that have a copy in training, where such are known.
+        diagnosis: a sentence on what a diagnosis found; "" where there was none.
+        verdicts: what it found, the most important first.
+        drawings: pictures that explain the net.
+        tables: by title, names and values to fold away: recipe, environment, data.
+        missing: what the page would show more of, and the command that makes it.
     """
 
     title: str
     measured_on: str
     labels: tuple[str, ...]
-    images: NDArray[np.uint8]
+    images: NDArray[np.uint8] | None
     ids: NDArray[np.integer]
     probabilities: NDArray[np.floating]
     curves: Curves | None = None
@@ -86,6 +121,11 @@ class ReportContext:
     commands: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     leak_free: LeakFree | None = None
+    diagnosis: str = ""
+    verdicts: tuple[Verdict, ...] = ()
+    drawings: tuple[Drawing, ...] = ()
+    tables: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    missing: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,29 +144,44 @@ def write_report(path: Path, context: ReportContext) -> Metrics:
     Raises:
         MienError: there are not as many pictures as answers, or as `metrics.measure`.
     """
-    if len(context.images) != len(context.ids):
-        raise MienError(f"a report of {len(context.ids)} answers needs as many pictures, got {len(context.images)}")
     metrics = measure(context.ids, context.probabilities, context.labels)
-    write_text(path, render("mien.evaluate", "page.html.j2", _parts(context, metrics)))
+    write_text(path, page(context, metrics))
     return metrics
 
 
-def _parts(context: ReportContext, metrics: Metrics) -> dict[str, Any]:
+def page(context: ReportContext, metrics: Metrics | None) -> str:
+    """The page's text; without metrics it has no part on answers. Raises MienError as `write_report`."""
+    if context.images is not None and len(context.images) != len(context.ids):
+        raise MienError(f"a report of {len(context.ids)} answers needs as many pictures, got {len(context.images)}")
+    return render("mien.evaluate", "page.html.j2", _parts(context, metrics))
+
+
+def _parts(context: ReportContext, metrics: Metrics | None) -> dict[str, Any]:
     """The template's variables."""
-    right, wrong = samples(context)
     curves = context.curves
+    groups: dict[str, list[Drawing]] = {}
+    for drawing in context.drawings:
+        groups.setdefault(drawing.group, []).append(drawing)
     return {
         "c": context,
         "m": metrics,
+        "training": words.training(curves.val_accuracy, curves.train_accuracy, curves.best_epoch) if curves else "",
+        "accuracy_svg": accuracy_curve(curves) if curves else "",
+        "loss_svg": loss_curve(curves) if curves else "",
+        "groups": groups,
+    } | (_answers(context, metrics) if metrics else {"right": [], "wrong": []})
+
+
+def _answers(context: ReportContext, metrics: Metrics) -> dict[str, Any]:
+    """The variables of the parts on answers."""
+    right, wrong = samples(context) if context.images is not None else ([], [])
+    return {
         "headline": words.headline(metrics, context.measured_on),
         "spread": words.spread(metrics),
         "leak_free": words.leak_free(context.leak_free) if context.leak_free else "",
         "best_and_worst": words.best_and_worst(metrics),
         "mix_ups": words.mix_ups(metrics),
         "matrix": _matrix(metrics) if len(metrics.labels) <= _MOST_COLUMNS else None,
-        "training": words.training(curves.val_accuracy, curves.train_accuracy, curves.best_epoch) if curves else "",
-        "accuracy_svg": accuracy_curve(curves) if curves else "",
-        "loss_svg": loss_curve(curves) if curves else "",
         "right": right,
         "wrong": wrong,
     }
@@ -154,6 +209,7 @@ def samples(context: ReportContext, *, most: int = SHOWN_PICTURES) -> tuple[list
 
 
 def _sample(context: ReportContext, row: int, answer: NDArray[np.integer], sure: NDArray[np.floating]) -> Sample:
+    assert context.images is not None  # asked by `_answers`
     return Sample(
         uri=picture_uri(context.images[row]),
         label=context.labels[context.ids[row]],

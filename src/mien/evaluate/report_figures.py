@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from matplotlib.axes import Axes
@@ -27,6 +27,8 @@ class CurvesLike(Protocol):
     def val_loss(self) -> tuple[float, ...]: ...
     @property
     def best_epoch(self) -> int: ...
+    @property
+    def marks(self) -> Mapping[int, str]: ...
 
 
 def accuracy_curve(curves: CurvesLike) -> str:
@@ -45,12 +47,20 @@ def _curve(curves: CurvesLike, train: Sequence[float], val: Sequence[float], *, 
     for values, colour, name in ((train, SOFT, "training pictures"), (val, ACCENT, "validation pictures")):
         if values:
             axes.plot(curves.epoch, values, color=colour, linewidth=2.2, label=name, marker="o", markersize=3)
-    axes.axvline(curves.best_epoch, color=SOFT, linewidth=1, linestyle=(0, (3, 3)))
-    kept = axes.get_xaxis_transform()
-    axes.text(curves.best_epoch, 1.02, "kept", color=SOFT, fontsize=10, ha="center", transform=kept)
+    for epoch, name in _marks(curves).items():
+        axes.axvline(epoch, color=SOFT, linewidth=1, linestyle=(0, (3, 3)))
+        axes.text(epoch, 1.02, name, color=SOFT, fontsize=10, ha="center", transform=axes.get_xaxis_transform())
     _dress(axes, share=share)
     figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=11, labelcolor=INK)
     return svg(figure, salt="accuracy" if share else "loss")
+
+
+def _marks(curves: CurvesLike) -> dict[int, str]:
+    """Texts by epoch, those of the same epoch in one."""
+    told = {curves.best_epoch: "kept"}
+    for epoch, name in curves.marks.items():
+        told[epoch] = f"{told[epoch]}, {name}" if epoch in told else name
+    return told
 
 
 def _dress(axes: Axes, *, share: bool) -> None:

@@ -1,0 +1,1 @@
+"""The report of a run: everything its folder knows, in one page that needs nothing else."""

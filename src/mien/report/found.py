@@ -1,0 +1,117 @@
+"""What other verbs have left in a run folder for people to read: the diagnosis and the pictures that explain."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mien.core.errors import MienError
+from mien.core.rundir import RunDir
+from mien.evaluate.report import Drawing, Verdict
+from mien.explain.index import FILE, read
+
+_KINDS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".svg": "svg+xml"}
+_AGAIN = "mien diagnose RUN writes it again"
+EXPLAIN = "explain"
+
+
+class _Told(BaseModel):
+    """A verdict in diagnosis.json; keys of later versions are passed over."""
+
+    model_config = ConfigDict(frozen=True)
+
+    title: str
+    what: str
+    evidence: str | list[str] = ""
+    confidence: str = ""
+    severity: Literal["severe", "warning", "note"] = "note"
+    try_first: str | None = None
+    expected_gain: str | None = None
+    epoch: int | None = None
+
+
+class _Diagnosis(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    format: Literal[1]
+    verdicts: list[_Told]
+    healthy: bool
+
+
+def read_diagnosis(run: RunDir) -> tuple[str, tuple[Verdict, ...]]:
+    """A sentence on the whole, and the verdicts in their order; "" where the run was not diagnosed.
+
+    Raises:
+        MienError: the file is damaged or of a later format; names the key.
+    """
+    path = run.diagnosis
+    if not path.is_file():
+        return "", ()
+    try:
+        found = _Diagnosis.model_validate(run.read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise MienError(f"{path}: {key}: {first['msg']}", hint=_AGAIN) from None
+    if not found.verdicts:
+        return "Nothing found: by all that was looked at, this run is healthy.", ()
+    count = len(found.verdicts)
+    healthy = "None of it is a fault." if found.healthy else "The most important first."
+    return f"{count} {'thing' if count == 1 else 'things'} found. {healthy}", tuple(
+        _verdict(one, str(number)) for number, one in enumerate(found.verdicts, 1)
+    )
+
+
+def _verdict(told: _Told, mark: str) -> Verdict:
+    evidence = [told.evidence] if isinstance(told.evidence, str) else told.evidence
+    return Verdict(
+        title=told.title,
+        tone=told.severity,
+        what=told.what,
+        evidence=tuple(text for text in evidence if text),
+        confidence=told.confidence,
+        try_first=told.try_first or "",
+        expected_gain=told.expected_gain or "",
+        epoch=told.epoch,
+        mark=mark,
+    )
+
+
+def read_drawings(run: RunDir) -> tuple[Drawing, ...]:
+    """The pictures that explain, as data URIs, in their order; none where the run was not explained.
+
+    Raises:
+        MienError: a picture is missing, of no known kind, or outside of the folder.
+    """
+    folder = run.path / EXPLAIN
+    return tuple(Drawing(one.title, one.text, _uri(folder, one.file), _heading(one.group)) for one in read(folder))
+
+
+def _heading(group: str) -> str:
+    return group.replace("-", " ").capitalize()
+
+
+def _uri(folder: Path, name: str) -> str:
+    """Only pictures below the folder: an index from elsewhere must not read other files into a page."""
+    path = (folder / name).resolve()
+    kind = _KINDS.get(path.suffix.lower())
+    if kind is None or not path.is_relative_to(folder.resolve()):
+        raise MienError(f"{folder / FILE}: {name!r} is no picture in this folder", hint="explain the run again")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise MienError(f"{path}: cannot be read ({error.strerror})", hint="explain the run again") from None
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def marks(verdicts: Sequence[Verdict]) -> dict[int, str]:
+    """Epochs to mark in the curves, with the numbers of the verdicts that name them."""
+    told: dict[int, str] = {}
+    for one in verdicts:
+        if one.epoch is not None:
+            told[one.epoch] = f"{told[one.epoch]}, {one.mark}" if one.epoch in told else one.mark
+    return told

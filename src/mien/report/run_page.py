@@ -1,0 +1,204 @@
+"""A run folder as the context of a report, and the page written into it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core import recipe as recipes
+from mien.core.errors import MienError
+from mien.core.files import write_text
+from mien.core.labels import identify
+from mien.core.rundir import RunDir
+from mien.core.spec import Head
+from mien.data import dataset as datasets
+from mien.evaluate.answered import Answered, read_answers
+from mien.evaluate.compare_runs import flatten
+from mien.evaluate.history import read_history
+from mien.evaluate.metrics import Metrics, measure
+from mien.evaluate.report import Curves, ReportContext, page
+from mien.evaluate.truth import FERPLUS, LABELS, over
+from mien.page.words import percent
+from mien.report.found import marks, read_diagnosis, read_drawings
+
+_NO_IDS: NDArray[np.int64] = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A report: its file and size in bytes, the figures it shows (None without an evaluation), and what is missing."""
+
+    path: Path
+    size: int
+    metrics: Metrics | None
+    verdicts: int
+    drawings: int
+    missing: tuple[str, ...]
+
+
+def write_run_report(run: RunDir, *, data: Path | None = None, out: Path | None = None) -> Written:
+    """Write the page of a run: to report.html in its folder, or to `out`.
+
+    Args:
+        run: its folder.
+        data: the packed set, if it is not where the run was trained on it. Pictures are shown only from the very
+            set that was measured.
+        out: the file.
+
+    Raises:
+        MienError: no run, damaged files in it, or `data` is not the set that was measured.
+    """
+    context, metrics = run_context(run.require(), data=data)
+    path = out or run.report
+    text = page(context, metrics)
+    write_text(path, text)
+    missing = tuple(command for _, command in context.missing)
+    return Written(path, len(text.encode()), metrics, len(context.verdicts), len(context.drawings), missing)
+
+
+def run_context(run: RunDir, *, data: Path | None = None) -> tuple[ReportContext, Metrics | None]:
+    """Everything that the run's folder knows, and its figures where the run was evaluated; raises as above."""
+    diagnosis, verdicts = read_diagnosis(run)
+    drawings, answers = read_drawings(run), _answers(run)
+    kept = _scored(answers) if answers else None
+    shown = kept or _Scored((), _NO_IDS, np.zeros((0, 0), np.float32), _NO_IDS)
+    context = ReportContext(
+        title=f"Run {run.path.resolve().name}",
+        measured_on=f"pictures of {answers.dataset} ({answers.split})" if answers else "",
+        labels=shown.labels,
+        images=_images(run, answers, shown.rows, data) if answers and kept else None,
+        ids=shown.ids,
+        probabilities=shown.probabilities,
+        curves=_curves(run, marks(verdicts)),
+        facts=_facts(run),
+        notes=_notes(answers),
+        diagnosis=diagnosis,
+        verdicts=verdicts,
+        drawings=drawings,
+        tables=_tables(run),
+        missing=_missing(run, evaluated=answers is not None, diagnosed=bool(diagnosis), explained=bool(drawings)),
+    )
+    return context, measure(shown.ids, shown.probabilities, shown.labels) if kept else None
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Labels (K), right ids (n,), probabilities (n, K) and rows in the packed set (n,) of what counts."""
+
+    labels: tuple[str, ...]
+    ids: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+    rows: NDArray[np.int64]
+
+
+def _answers(run: RunDir) -> Answered | None:
+    return read_answers(run.path) if (run.evaluation / "metrics.json").is_file() else None
+
+
+def _scored(answers: Answered) -> _Scored | None:
+    """What the figures of the labels were measured on; None where the split has no labels."""
+    score = answers.facts["scores"].get(LABELS)
+    if score is None:
+        return None
+    labels, head = tuple(score["labels"]), Head(name=score["head"], labels=tuple(answers.heads[score["head"]]))
+    ids = np.array([labels.index(name) if name in labels else -1 for name in answers.label], np.int64)
+    kept = ids >= 0
+    probabilities = over(identify(labels), head, answers.probabilities[head.name])
+    return _Scored(labels, ids[kept], probabilities[kept], answers.rows[kept])
+
+
+def _images(run: RunDir, answers: Answered, rows: NDArray[np.int64], data: Path | None) -> NDArray[np.uint8] | None:
+    """The pictures that were measured; None where the set is no longer at hand or has changed."""
+    known = run.read_json(run.data).get("path") if run.data.is_file() else None
+    path = data or (Path(known) if known and Path(known).is_dir() else None)
+    if path is None:
+        return None
+    packed = datasets.load(path)
+    if packed.info.fingerprint == answers.fingerprint:
+        return packed.images[rows]
+    if data is None:
+        return None
+    raise MienError(
+        f"{data}: not the set that was measured (fingerprint {packed.info.fingerprint[:12]}, "
+        f"the evaluation has {answers.fingerprint[:12]})",
+        hint=f"mien eval {run.path} {data} measures on it",
+    )
+
+
+def _curves(run: RunDir, marked: Mapping[int, str]) -> Curves | None:
+    rows = [row for row in read_history(run) if "val_accuracy" in row]
+    if not rows:
+        return None
+    return Curves.of_rows(rows, _best_epoch(run, rows), marks={e: m for e, m in marked.items() if e <= len(rows)})
+
+
+def _best_epoch(run: RunDir, rows: Sequence[Mapping[str, float]]) -> int:
+    """As training chose it: the first epoch with the best figure of `stopping.metric`."""
+    recipe = recipes.read(str(run.recipe))
+    if recipe.data.train_on_val:
+        return len(rows)
+    column, sign = ("val_loss", -1) if recipe.stopping.metric == "loss" else ("val_accuracy", 1)
+    return max(range(len(rows)), key=lambda i: (sign * rows[i][column], -i)) + 1
+
+
+def _notes(answers: Answered | None) -> tuple[str, ...]:
+    if answers is None:
+        return ()
+    notes = [] if answers.tta == "none" else [f"Measured with test-time augmentation {answers.tta}."]
+    if votes := answers.facts["scores"].get(FERPLUS):
+        ends = votes["accuracy_interval"]
+        notes.append(
+            f"FER+ majority: {percent(votes['accuracy'], 1)} of {votes['count']:,} pictures "
+            f"({100 * ends['low']:.1f} to {percent(ends['high'], 1)})."
+        )
+    if answers.split == "val":
+        notes.append("The epoch was chosen on these pictures, which makes the figure a little high.")
+    return tuple(notes)
+
+
+def _facts(run: RunDir) -> tuple[tuple[str, str], ...]:
+    """The few facts that are always in sight; everything else is in the tables."""
+    recipe = recipes.read(str(run.recipe))
+    facts = [("Recipe", f"{recipe.name}: {recipe.about}" if recipe.about else recipe.name), ("Net", recipe.model.name)]
+    if run.data.is_file():
+        told = run.read_json(run.data)
+        counts = told.get("counts", {})
+        parts = ", ".join(f"{sum(of_label.values()):,} {split}" for split, of_label in counts.items())
+        facts.append(("Data", f"{told.get('name', '?')} ({parts})"))
+        facts.append(("Fingerprint", str(told.get("fingerprint", "?"))))
+    return tuple(facts)
+
+
+def _tables(run: RunDir) -> dict[str, list[tuple[str, str]]]:
+    recipe = recipes.read(str(run.recipe)).model_dump(mode="json", exclude_none=True)
+    tables = {"Recipe, key by key": _flat(recipe)}
+    for title, path in (("Environment", run.environment), ("Data", run.data)):
+        if path.is_file():
+            tables[title] = _flat(run.read_json(path))
+    return tables
+
+
+def _flat(tree: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(key, _text(value)) for key, value in flatten(dict(tree)).items() if value not in ({}, [], None)]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _missing(run: RunDir, *, evaluated: bool, diagnosed: bool, explained: bool) -> tuple[tuple[str, str], ...]:
+    path = quote(str(run.path))
+    wanted = (
+        (evaluated, "Not evaluated yet; figures, labels and mix-ups come with", f"mien eval {path} DATA"),
+        (diagnosed, "Not diagnosed yet; what happened and what to try comes with", f"mien diagnose {path}"),
+        (explained, "Not explained yet; what the net looks at comes with", f"mien explain {path}"),
+    )
+    return tuple((what, command) for there, what, command in wanted if not there)

@@ -1,0 +1,222 @@
+"""The page of a run: what its folder holds, in one file, with a word on what is not there."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tomli_w
+from PIL import Image
+
+from mien.cli.app import run as mien
+from mien.core import recipe as recipes
+from mien.core.errors import MienError
+from mien.core.files import write_json, write_text
+from mien.core.labels import FER2013, FERPLUS8
+from mien.core.rundir import RunDir
+from mien.core.spec import Head, ModelSpec
+from mien.data.dataset import describe, make_table, save
+from mien.evaluate import results
+from mien.evaluate.answerer import Answers, Pixels
+from mien.evaluate.evaluate import evaluate
+from mien.report.found import read_diagnosis, read_drawings
+from mien.report.run_page import run_context, write_run_report
+
+VERDICT = {
+    "name": "overfitting",
+    "title": "It learns by <heart>",
+    "what": "Validation turned.",
+    "evidence": "loss 0.9 to 1.4",
+    "confidence": "high",
+    "severity": "severe",
+    "try_first": "mien resume",
+    "expected_gain": None,
+    "epoch": 2,
+}
+LABELS = np.arange(21) % 7
+
+
+class Known:
+    """Answers by a picture's number, right but for the first five; eight classes, so that they are mapped."""
+
+    name = "known"
+
+    def __init__(self) -> None:
+        heads = (Head(name="ferplus8", labels=FERPLUS8.names),)
+        self.spec = ModelSpec.model_validate(
+            {"architecture": "mien-s", "height": 6, "width": 6, "heads": [head.model_dump() for head in heads]}
+            | {"normalise": {"kind": "symmetric"}}
+        )
+
+    def probabilities(self, images: Pixels) -> Answers:
+        rows = images[:, 0, 0]
+        said = np.where(rows < 5, (LABELS[rows] + 1) % 7, LABELS[rows])
+        columns = np.array([4, 5, 6, 1, 3, 2, 0])  # of FER2013's names among those of FER+
+        p = np.full((len(images), 8), 0.05, np.float32)
+        p[np.arange(len(images)), columns[said]] = 0.65
+        return {"ferplus8": p}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
+    """A run that was trained for three epochs and evaluated."""
+    monkeypatch.setattr("mien.evaluate.plots.save", lambda _figure, path: write_text(path, ""))
+    images = np.zeros((21, 6, 6), np.uint8)
+    images[:, 0, 0] = np.arange(21)
+    source = [f"{i}.png" for i in range(21)]
+    table = make_table(label=LABELS, split=np.array(["val"] * 21), source=source, images=images, votes=None)
+    data = save(tmp_path / "packed", images, table, describe("tiny", FER2013, images, table))
+    run = RunDir(tmp_path / "my-run")
+    results.write(run.evaluation, evaluate(Known(), data), data)
+    write_text(run.recipe, tomli_w.dumps(recipes.to_tree(recipes.read("mien-s", ["train.epochs=77"]))))
+    facts = {"name": "tiny", "fingerprint": data.info.fingerprint, "counts": data.info.counts}
+    write_json(run.data, facts | {"path": str(tmp_path / "packed")})
+    write_json(run.environment, {"packages": {"torch": "9.9.9"}, "amx_bf16": False})
+    write_text(run.history, "epoch,val_loss,val_accuracy\n1,1.5,0.3\n2,1.2,0.5\n3,1.4,0.4\n")
+    return run
+
+
+def text_of(run: RunDir) -> str:
+    write_run_report(run)
+    return run.report.read_text(encoding="utf-8")
+
+
+def test_the_page_shows_the_figures_of_the_evaluation(folder: RunDir) -> None:
+    text = text_of(folder)
+    told = json.loads((folder.evaluation / "metrics.json").read_text())["scores"]["labels"]
+    _, metrics = run_context(folder)
+    assert metrics is not None
+    assert metrics.accuracy == told["accuracy"] == 16 / 21
+    assert [list(row) for row in metrics.confusion] == told["confusion"]
+    assert metrics.log_loss == pytest.approx(told["log_loss"])
+    assert "16 of 21 pictures of tiny (val) were given the label they carry" in text
+    assert text.count('src="data:image/png;base64,') == 14 + 5
+
+
+def test_the_page_holds_recipe_environment_data_and_curves(folder: RunDir) -> None:
+    text = text_of(folder)
+    fingerprint = json.loads(folder.data.read_text())["fingerprint"]
+    for part in (
+        "<dt>train.epochs</dt><dd>77</dd>",
+        "<dt>packages.torch</dt><dd>9.9.9</dd>",
+        "<dt>amx_bf16</dt><dd>no</dd>",
+        f"<dt>Fingerprint</dt><dd>{fingerprint}</dd>",
+        "The weights of epoch 2 of 3 were kept",
+    ):
+        assert part in text
+    assert text.count("<svg") == 2
+
+
+def test_the_page_loads_nothing_and_needs_no_script(folder: RunDir) -> None:
+    write_json(folder.diagnosis, {"format": 1, "verdicts": [VERDICT], "healthy": False, "facts": {}})
+    text = text_of(folder)
+    assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]*"', text)
+    assert not re.findall(r"@import|<link|<script|url\((?!#)|\son\w+=", text)
+
+
+def test_the_same_run_gives_the_same_bytes(folder: RunDir) -> None:
+    assert text_of(folder) == text_of(folder)
+
+
+def test_what_is_missing_is_named_with_its_command(folder: RunDir) -> None:
+    text = text_of(folder)
+    assert f"<pre>mien diagnose {folder.path}</pre>" in text
+    assert f"<pre>mien explain {folder.path}</pre>" in text
+    assert "mien eval" not in text
+
+
+def test_a_run_without_an_evaluation_has_a_page_with_its_curves(folder: RunDir) -> None:
+    (folder.evaluation / "metrics.json").unlink()
+    written = write_run_report(folder)
+    text = folder.report.read_text(encoding="utf-8")
+    assert written.metrics is None
+    assert f"<pre>mien eval {folder.path} DATA</pre>" in text
+    assert "How training went" in text
+    assert "Label by label" not in text
+
+
+def test_verdicts_are_told_in_order_and_their_epochs_marked(folder: RunDir) -> None:
+    second = VERDICT | {"title": "Second", "severity": "note", "epoch": None, "expected_gain": "+0.5 points"}
+    third = VERDICT | {"title": "Third", "epoch": 3}
+    write_json(folder.diagnosis, {"format": 1, "verdicts": [VERDICT, second, third], "healthy": False, "facts": {}})
+    text = text_of(folder)
+    assert "3 things found. The most important first." in text
+    assert "1 · It learns by &lt;heart&gt;" in text
+    assert text.index("1 · It") < text.index("2 · Second") < text.index("3 · Third")
+    assert "Gain to expect: +0.5 points" in text
+    assert "Epoch 2, marked 1 in the curves" in text
+    curves = text[text.index("<svg") : text.index("</svg>")]
+    assert ">kept, 1</text>" in curves
+    assert ">3</text>" in curves
+    assert "mien diagnose" not in text
+
+
+def test_a_healthy_run_is_told_so(folder: RunDir) -> None:
+    write_json(folder.diagnosis, {"format": 1, "verdicts": [], "healthy": True, "facts": {}})
+    assert "Nothing found: by all that was looked at, this run is healthy." in text_of(folder)
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"format": 2, "verdicts": [], "healthy": True}, "format: Input should be 1"),
+        ({"format": 1, "verdicts": [{"title": "x"}], "healthy": True}, r"verdicts\.0\.what: Field required"),
+    ],
+)
+def test_a_damaged_diagnosis_names_the_key(folder: RunDir, facts: dict[str, object], told: str) -> None:
+    write_json(folder.diagnosis, facts)
+    with pytest.raises(MienError, match=rf"diagnosis\.json: {told}"):
+        read_diagnosis(folder)
+
+
+def test_pictures_that_explain_are_inside_the_page_by_group(folder: RunDir) -> None:
+    Image.new("L", (3, 3)).save(_made(folder.path / "explain" / "attention" / "a.png"))
+    entry = {"title": "Mouth", "text": "decides.", "file": "attention/a.png", "group": "attention"}
+    write_json(folder.path / "explain" / "index.json", [entry])
+    text = text_of(folder)
+    assert "<h3>Attention</h3>" in text
+    assert "<b>Mouth</b> decides." in text
+    assert text.count('src="data:image/png;base64,') == 14 + 5 + 1
+
+
+@pytest.mark.parametrize("file", ["../recipe.toml", "../../secret.png", "a.html", "/etc/hostname", "none.png"])
+def test_an_index_cannot_bring_in_other_files(folder: RunDir, file: str) -> None:
+    (folder.path.parent / "secret.png").write_bytes(b"secret")
+    index = _made(folder.path / "explain" / "index.json")
+    write_json(index, [{"title": "t", "text": "", "file": file, "group": "layers"}])
+    with pytest.raises(MienError, match=r"no picture in this folder|cannot be read"):
+        read_drawings(folder)
+
+
+def test_pictures_come_only_from_the_set_that_was_measured(folder: RunDir, tmp_path: Path) -> None:
+    facts = json.loads((folder.evaluation / "metrics.json").read_text())
+    facts["dataset"]["fingerprint"] = "f" * 64
+    write_json(folder.evaluation / "metrics.json", facts)
+    assert 'src="data:image' not in text_of(folder)
+    with pytest.raises(MienError, match="not the set that was measured"):
+        write_run_report(folder, data=tmp_path / "packed")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MienError, match="not a run folder"):
+        write_run_report(RunDir(tmp_path))
+
+
+def test_the_verb(folder: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mien(["report", str(folder.path)]) == 0
+    told = capsys.readouterr().out
+    assert "76.2" in told
+    assert len(told.splitlines()) < 10
+    assert mien(["report", str(folder.path), "--json", "--out", str(tmp_path / "other.html")]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["accuracy"] == 16 / 21
+    assert facts["bytes"] == (tmp_path / "other.html").stat().st_size
+    assert len(facts["missing"]) == 2
+
+
+def _made(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
