@@ -2,7 +2,8 @@
 
     python benchmarks/kill_resume.py DATA [--kills 20] [--epochs 4] [--recipe mien-s]
 
-The training saves after every step, so that many kills hit a save. Prints how the kills fell and whether history and
+The training saves after every step. Every other kill waits for a save to begin and comes at once, the others come at
+any moment. Prints how the kills fell and whether history and
 weights agree bit by bit; exits with 1 when they do not.
 """
 
@@ -39,6 +40,18 @@ def same_weights(a: Path, b: Path) -> bool:
         return names == sorted(two.keys()) and all((one.get_tensor(n) == two.get_tensor(n)).all() for n in names)
 
 
+def wait_for_save(process: subprocess.Popen[bytes], state: Path, begun: float) -> None:
+    """Until the training saved since `begun`, or ended."""
+    while process.poll() is None and not (state.exists() and state.stat().st_mtime > begun):
+        time.sleep(0.01)
+
+
+def wait_for_half_a_file(process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Until a file in `folder` is being written, or the training ended."""
+    while process.poll() is None and not any(path.suffix == ".tmp" for path in folder.iterdir()):
+        pass
+
+
 def main() -> None:
     """Train once in one go and once with kills."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -58,9 +71,11 @@ def main() -> None:
         while kills < arguments.kills:
             process, begun = mien(*words), time.time()
             state = killed / "weights" / "resume" / "state.safetensors"
-            while process.poll() is None and not (state.exists() and state.stat().st_mtime > begun):
-                time.sleep(0.01)
-            time.sleep(rng.uniform(0, 0.5))
+            wait_for_save(process, state, begun)
+            if kills % 2:
+                time.sleep(rng.uniform(0, 0.5))
+            else:
+                wait_for_half_a_file(process, state.parent)
             process.send_signal(signal.SIGKILL)
             process.communicate()
             if process.returncode == 0:
