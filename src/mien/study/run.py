@@ -141,4 +141,4 @@ def _row(one: Planned, runs: list[Row], earlier: list[Row], figure: str) -> Row:
 
 def _by_seed(runs: list[Row], figure: str) -> dict[int, float]:
     # An ensemble has no best epoch: it is held against the last one.
-    return {run["seed"]: run.get(figure, run["last_val_accuracy"]) for run in runs}
+    return {run["seed"]: float(run[figure if figure in run else "last_val_accuracy"]) for run in runs}

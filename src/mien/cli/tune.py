@@ -1,0 +1,62 @@
+"""`mien tune`: search the keys of a recipe, by as many processes as there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.table import Table
+
+from mien.cli.output import console, print_json
+from mien.cli.repeat import bars_in_turn
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def command(
+    data: Path = typer.Argument(..., help="Packed data set, as `mien data import` writes it."),
+    space: Path = typer.Option(..., "--space", help="TOML file: a recipe, its keys and their values."),
+    storage: str | None = typer.Option(None, help="URL of a database server (default: SQLite in the folder)."),
+    grace: float = typer.Option(120, min=1, help="Seconds without a sign of life after which a trial is taken over."),
+    out: Path | None = typer.Option(None, "--out", "-o", help="Folder of the runs (default: runs/tune-SPACE)."),
+    as_json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
+) -> None:
+    """Search the keys of a recipe. Start the same command as often as there are cores or machines: they share the
+    trials. Started again after a break it goes on, and what a killed process was at is done by another."""
+    from mien.tune import space as spaces
+
+    chosen = spaces.read(space)
+    # Loaded only now: a wrong key is answered at once, before torch takes its seconds.
+    from mien.data import dataset
+    from mien.tune import report
+    from mien.tune.run import Patience, work
+    from mien.tune.storage import open_study, sqlite_url
+
+    packed, target = dataset.load(data), out or Path("runs") / f"tune-{chosen.name}"
+    study = open_study(chosen, packed.info.fingerprint, url=storage or sqlite_url(target))
+    with bars_in_turn() as watch:
+        done = work(packed, chosen, study, target, watch, patience=Patience(grace=grace))
+    told = report.write(target, study, chosen) | {"done_here": done, "folder": str(target)}
+    if as_json:
+        print_json(told)
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in report.headings(chosen):
+        table.add_column(title, justify="right")
+    for row in told["trials"]:
+        table.add_row(*report.cells(row, chosen))
+    console.print(table)
+    _conclude(told, target)
+
+
+def _conclude(told: dict[str, Any], folder: Path) -> None:
+    best = told["best"]
+    if best is None:
+        console.print("no trial came to its end")
+        return
+    settings = " ".join(f"--set {name}={best[name]}" for name in told["space"]["keys"])
+    console.print(f"\nbest of {len(told['trials'])}: {settings}", markup=False)
+    console.print("[dim]a maximum over trials flatters: confirm with other seeds, `mien repeat --seeds 3`[/dim]")
+    console.print(f"[dim]{folder}/tune.json, tune.csv, tune.md, tune.png[/dim]")

@@ -1,0 +1,166 @@
+"""One process of a search: takes trials until every slot has a result."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import Trial, TrialState
+
+from mien.core.errors import MienError
+from mien.core.files import atomic_folder
+from mien.core.recipe import Recipe
+from mien.core.rundir import RunDir
+from mien.data.dataset import Dataset
+from mien.train.checkpoint import Progress
+from mien.train.loop import Watcher
+from mien.train.run import resume, train
+from mien.tune import slots
+from mien.tune.space import Key, Space, Value
+from mien.tune.space import recipe as recipe_of
+
+BEATS_PER_GRACE = 6
+Watch = Callable[[Recipe, str], Watcher]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How losses are noticed and what is done about them.
+
+    Attributes:
+        grace: seconds without a beat after which a trial counts as lost.
+        attempts: at a slot, so that a trial that kills its process does not do so for ever.
+        poll: seconds between looks while only others are at work.
+    """
+
+    grace: float = 120
+    attempts: int = 5
+    poll: float = 2
+
+
+def work(
+    data: Dataset, space: Space, study: optuna.Study, out: Path, watch: Watch, *, patience: Patience | None = None
+) -> int:
+    """Take trials until all of the search have a result, those of other processes included; how many were done here.
+
+    Any number of processes, on any number of machines, may do this on one study at the same time; see `slots` for
+    why none loses or repeats a trial. A trial that was lost goes on from its last saved state where its folder can be
+    read, and begins anew elsewhere.
+    """
+    patience, done = patience or Patience(), 0
+    watchman = slots.Watchman(study, patience.grace)
+    while slots.left(study, space.points, attempts=patience.attempts):
+        watchman.look()
+        slots.write_missing(study, space.points, attempts=patience.attempts)
+        trial = slots.take(study)
+        if trial is None:
+            time.sleep(patience.poll)
+            continue
+        with slots.beating(trial, patience.grace / BEATS_PER_GRACE):
+            done += _do(data, space, study, trial, out, watch)
+    return done
+
+
+def _do(data: Dataset, space: Space, study: optuna.Study, trial: Trial, out: Path, watch: Watch) -> bool:
+    """Train one trial and tell what came of it; False if it has no result."""
+    slot = trial.user_attrs[slots.SLOT]
+    # A sampler of its own for each slot: processes with one seed would all begin with the same points.
+    study.sampler = optuna.samplers.TPESampler(seed=1000 * space.seed + slot)
+    try:
+        state, value = _train(data, space, trial, out, watch)
+        study.tell(trial, value, state)
+    except (UpdateFinishedTrialError, _LostError):
+        return False  # declared lost meanwhile: another process has the slot
+    except MienError as error:
+        trial.set_user_attr(slots.ERROR, error.message)
+        slots.fail(study, trial.number)
+        return False
+    except BaseException:
+        slots.fail(study, trial.number)  # the slot is free at once
+        raise
+    return True
+
+
+def _train(data: Dataset, space: Space, trial: Trial, out: Path, watch: Watch) -> tuple[TrialState, float | None]:
+    """A trial's training, fresh or gone on with; COMPLETE with its figure or PRUNED."""
+    recipe = recipe_of(space, {name: suggest(trial, name, key) for name, key in space.keys.items()})
+    slot, attempt = trial.user_attrs[slots.SLOT], trial.user_attrs[slots.ATTEMPT]
+    run = RunDir(out / "trials" / f"{slot:04d}-{attempt}")
+    begun = _inherit(run, out / "trials" / f"{slot:04d}-{attempt - 1}")
+    watcher = _Reporting(watch(recipe, f"trial {slot}"), trial)
+    try:
+        if begun:
+            for row in _history(run):
+                watcher.report(row)
+        finished = resume(run, data, watcher) if begun else train(data, recipe, run.path, watcher)
+    except optuna.TrialPruned:
+        return TrialState.PRUNED, None
+    return TrialState.COMPLETE, figure(finished.progress, space)
+
+
+def figure(progress: Progress, space: Space) -> float:
+    """What a finished training is judged by."""
+    row = progress.rows[-1 if space.figure == "last_val_accuracy" else progress.best_epoch - 1]
+    return float(row["val_accuracy"])
+
+
+def suggest(trial: Trial, name: str, key: Key) -> Value:
+    """The value of a key in this trial: that of its ticket, or the sampler's; whole where both ends of a range are."""
+    if key.choices:
+        return cast(Value, trial.suggest_categorical(name, key.choices))  # it has no None among its choices
+    low, high = key.low or 0, key.high or 0
+    if isinstance(low, int) and isinstance(high, int):
+        return trial.suggest_int(name, low, high, log=key.log)
+    return trial.suggest_float(name, low, high, log=key.log)
+
+
+def _inherit(run: RunDir, before: Path) -> bool:
+    """Copy the folder of the attempt before, if it can be read; the process that had it may still be alive."""
+    if run.path.exists():
+        shutil.rmtree(run.path)
+    if not (RunDir(before).recipe.is_file() and RunDir(before).resume.is_dir()):
+        return False
+    with atomic_folder(run.path) as folder:
+        shutil.copytree(before, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*.tmp"))
+    return True
+
+
+def _history(run: RunDir) -> list[dict[str, float | int]]:
+    """Epochs that were told of by the attempt before; the last one may have been published and not told."""
+    if not run.history.is_file():
+        return []
+    with run.history.open(encoding="utf-8", newline="") as file:
+        return [{"epoch": int(r["epoch"]), "val_accuracy": float(r["val_accuracy"])} for r in csv.DictReader(file)]
+
+
+class _LostError(Exception):
+    """This process's trial was declared lost."""
+
+
+class _Reporting:
+    """A watcher that also reports each epoch, and ends a training that is not worth going on with."""
+
+    def __init__(self, inner: Watcher, trial: Trial) -> None:
+        self.inner, self.trial = inner, trial
+
+    def step(self, progress: Progress, *, waited: float) -> None:
+        self.inner.step(progress, waited=waited)
+
+    def epoch(self, row: dict[str, float | int]) -> None:
+        self.inner.epoch(row)
+        self.report(row)
+        if self.trial.should_prune():
+            raise optuna.TrialPruned
+
+    def report(self, row: dict[str, float | int]) -> None:
+        try:
+            self.trial.report(float(row["val_accuracy"]), int(row["epoch"]))
+        except UpdateFinishedTrialError:
+            raise _LostError from None
