@@ -106,7 +106,7 @@ def calibrate(
 ) -> Calibration:
     """Fit a temperature for every head that the split can judge, and a threshold for a wished precision.
 
-    The threshold is that of the first head, which is the one that answers when nobody asks for another. A model that
+    The threshold is that of the default head, which is the one that answers when nobody asks for another. A model that
     is calibrated already is fitted again from where it stands, so doing it twice changes nothing.
 
     Args:
@@ -126,7 +126,7 @@ def calibrate(
     judged = _by_head(truths(answerer.spec, dataset, rows)[0])
     answers = predict_probabilities(answerer, dataset.images, rows=rows, progress=progress)
     groups = dataset.column("group").astype(np.int64)[rows]
-    first = answerer.spec.heads[0].name
+    first = answerer.spec.head().name
     heads = tuple(
         _head(truth, kind, answers, groups, precision if name == first else None)
         for name, (kind, truth) in judged.items()

@@ -45,7 +45,7 @@ def sentences(calibration: Calibration, head: HeadCalibration) -> list[str]:
         f"On pictures the fit did not see, calibration error goes from {100 * before.calibration_error:.1f} to "
         f"{100 * after.calibration_error:.1f} points, log loss from {before.log_loss:.3f} to {after.log_loss:.3f}.",
     ]
-    if calibration.abstention is not None and head is calibration.heads[0]:
+    if calibration.abstention is not None and head.head == calibration.spec.head().name:
         said.append(abstaining(calibration))
     return said
 

@@ -1,0 +1,82 @@
+"""`mien explain`: what a model gets wrong, what it looks at, what it bears."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+from rich.markup import escape
+from rich.progress import Progress
+
+from mien.cli.calibrate import data_of, weights_file
+from mien.cli.output import console, print_json, progress
+from mien.core.errors import MienError
+from mien.data import dataset as datasets
+from mien.evaluate.answerer import OnnxAnswerer, TorchAnswerer, Weights
+from mien.explain.index import FILE
+from mien.explain.run import INSIDE, Watch, chosen, explain
+from mien.explain.subject import Subject, Tell, subject
+from mien.models.store import load_classifier
+from mien.train.machine import check_device
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def command(
+    model: Path = typer.Argument(help="Run folder, .safetensors file or exported .onnx file."),
+    data: Path | None = typer.Argument(None, help="Packed data set. Default: the run's own."),
+    split: str = typer.Option("val", help="train, val or test."),
+    only: list[str] = typer.Option([], "--only", help="One part, such as slices or attention; repeatable."),
+    weights: Weights = typer.Option("best", help="Which weights of a run."),
+    out: Path | None = typer.Option(None, "--out", "-o", help="Folder for the pictures; of a run its explain/."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, mps."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
+) -> None:
+    """Slices, robustness, mistakes, what the net looks at, its layers: pictures with a sentence each.
+
+    All of them stand in index.json, for pages that show them. An exported file is explained from outside only.
+    """
+    folder = out or (model / "explain" if model.is_dir() else None)
+    if folder is None:
+        raise MienError(f"{model}: a file has no folder for its explanation", hint="give one with --out FOLDER")
+    file = weights_file(model, weights)
+    parts = chosen(only, inside=file.suffix != ".onnx")
+    if not parts:
+        raise MienError(f"{file}: an exported file cannot be looked into", hint="give its run or .safetensors file")
+    with progress("pictures") as bar:
+        of = _asked(file, datasets.load(data or data_of(model)), split, check_device(device))
+        shown = explain(of, folder, sections=parts, watch=_watch(bar))
+    left_out = [name for name in INSIDE if file.suffix == ".onnx"]
+    if as_json:
+        print_json({"folder": str(folder), "left_out": left_out, "shown": [asdict(one) for one in shown]})
+        return
+    for one in shown:
+        console.print(f"[bold]{escape(one.title)}[/bold]  {escape(one.text)}  [dim]{escape(one.file)}[/dim]")
+    console.print(f"\n[dim]{len(shown)} pictures in {escape(str(folder))}, listed in {FILE}[/dim]")
+    if left_out:
+        console.print(f"[dim]not of an exported file: {', '.join(left_out)}[/dim]")
+
+
+def _asked(file: Path, dataset: datasets.Dataset, split: str, device: str) -> Subject:
+    if file.suffix == ".onnx":
+        return subject(OnnxAnswerer(file), None, dataset, split=split)
+    if file.suffix != ".safetensors":
+        raise MienError(f"{file}: not a model", hint="give a run folder, a .safetensors file or an .onnx file")
+    classifier = load_classifier(file)[0]
+    return subject(TorchAnswerer(classifier, name=str(file), device=device), classifier, dataset, split=split)
+
+
+def _watch(bar: Progress) -> Watch:
+    @contextmanager
+    def watch(name: str) -> Iterator[Tell]:
+        task = bar.add_task(name, total=None, note="")
+        try:
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+        finally:
+            bar.remove_task(task)
+
+    return watch

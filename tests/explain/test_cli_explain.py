@@ -1,0 +1,44 @@
+"""`mien explain` from end to end on a small net."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mien.cli.app import run
+from mien.data.dataset import Dataset
+from mien.explain import index
+from mien.explain.run import SECTIONS
+
+
+def test_parts_are_listed_in_the_index_and_replaced_alone(
+    weights: Path, packed: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "explain"
+    arguments = ["explain", str(weights), str(packed.path), "--out", str(out)]
+    assert run([*arguments, "--only", "mistakes", "--only", "slices", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert json.loads((out / "index.json").read_text()) == said["shown"]
+    assert all(entry.keys() == {"title", "text", "file", "group"} for entry in said["shown"])
+    assert all((out / entry["file"]).is_file() for entry in said["shown"])
+    before = index.read(out)
+    assert run([*arguments, "--only", "mistakes"]) == 0
+    assert index.read(out) == before
+
+
+def test_an_unknown_part_names_its_neighbour(
+    weights: Path, packed: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["explain", str(weights), str(packed.path), "--out", "x", "--only", "slice"]) == 2
+    assert "did you mean 'slices'?" in capsys.readouterr().err
+
+
+def test_a_file_needs_a_folder(weights: Path, packed: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["explain", str(weights), str(packed.path)]) == 2
+    assert "--out" in capsys.readouterr().err
+
+
+def test_every_section_has_its_place_in_the_index() -> None:
+    assert set(SECTIONS) <= set(index.GROUPS)
