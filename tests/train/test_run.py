@@ -69,6 +69,7 @@ def test_the_command_trains_and_leaves_exactly_the_files_it_promises(bar_set: Da
         "recipe.toml",
         "env.json",
         "data.json",
+        "health.csv",
         "history.csv",
         "train.log",
         "weights/best.safetensors",
@@ -122,7 +123,8 @@ def test_a_run_killed_at_any_step_and_resumed_equals_one_never_killed(
         train(bar_set, recipe, tmp_path / "b", Silent(steps))
     resumed = resume(RunDir(tmp_path / "b"), bar_set, Silent())
     assert resumed.progress.rows == straight.progress.rows
-    assert (tmp_path / "a" / "history.csv").read_text() == (tmp_path / "b" / "history.csv").read_text()
+    for name in ("history.csv", "health.csv"):
+        assert (tmp_path / "a" / name).read_text() == (tmp_path / "b" / name).read_text()
     for which in ("last", "best"):
         a, b = weights(tmp_path / "a", which), weights(tmp_path / "b", which)
         assert all(torch.equal(a[name], b[name]) for name in a)

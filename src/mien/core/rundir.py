@@ -33,6 +33,18 @@ class RunDir:
         return self.path / "history.csv"
 
     @property
+    def health(self) -> Path:
+        return self.path / "health.csv"
+
+    @property
+    def diverged(self) -> Path:
+        return self.path / "diverged.json"
+
+    @property
+    def diagnosis(self) -> Path:
+        return self.path / "diagnosis.json"
+
+    @property
     def log(self) -> Path:
         return self.path / "train.log"
 

@@ -32,7 +32,9 @@ class Progress:
         learning_rate: of the last step.
         best: the best validation figure so far, and the epoch (from 1) it belongs to.
         waited: epochs since.
-        rows: the history.
+        rows: the history; health: what `train.health` notes each epoch.
+        first_loss: of the very first step.
+        clipped: steps of this epoch whose gradients were clipped; update_ratio: of the last epoch's last step.
         seconds: time spent training.
     """
 
@@ -49,6 +51,10 @@ class Progress:
     stopped: bool = False
     seconds: float = 0.0
     rows: list[dict[str, float | int]] = field(default_factory=list)
+    health: list[dict[str, float | int]] = field(default_factory=list)
+    first_loss: float | None = None
+    clipped: int = 0
+    update_ratio: float = 0.0
 
 
 def save(folder: Path, learner: Learner, progress: Progress) -> None:

@@ -14,6 +14,7 @@ from mien.train import checkpoint
 from mien.train.batches import Pictures
 from mien.train.checkpoint import Progress
 from mien.train.freeze import train_mode
+from mien.train.health import health_row, watched
 from mien.train.machine import Machine
 from mien.train.measure import Measured, measure
 from mien.train.norms import estimate_norms
@@ -82,7 +83,7 @@ def _epoch(parts: Parts, stage: Stage, learner: Learner, progress: Progress, wat
     every = parts.recipe.train.checkpoint_minutes * 60
     saved = before = time.perf_counter()
     for batch in stage.batches.epoch(progress.epoch, first=progress.step):
-        result = stage.step(learner, batch)
+        result = watched(stage.step, learner, batch, progress, run=parts.store.run)
         progress.step += 1
         progress.position += 1
         progress.loss_sum += result.loss
@@ -105,11 +106,13 @@ def _close(parts: Parts, stage: Stage, learner: Learner, progress: Progress) -> 
     val = measure(parts.evaluated, parts.val, parts.machine, batch_size=size)
     probe = measure(parts.evaluated, parts.probe, parts.machine, batch_size=size) if parts.probe else None
     progress.rows.append(_row(progress, val, probe))
+    looked_at = parts.probe or parts.val
+    progress.health.append(health_row(parts.evaluated, learner, looked_at, progress, parts.machine))
     _judge(parts.recipe, progress, val, may_stop=parts.stages.is_last(stage.phase))
     if parts.recipe.schedule.name == "plateau":
         learner.plateau.update(val.loss)
     progress.epoch += 1
-    progress.step, progress.loss_sum, progress.norm_sum = 0, 0.0, 0.0
+    progress.step, progress.loss_sum, progress.norm_sum, progress.clipped = 0, 0.0, 0.0, 0
     progress.seconds += time.perf_counter() - started
     if parts.machine.is_first:
         checkpoint.save(parts.store.run.resume, learner, progress)

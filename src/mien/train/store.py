@@ -38,6 +38,8 @@ class RunStore:
     def publish(self, learner: Learner, progress: Progress) -> None:
         """History, last and best weights for the epoch that `progress` has just finished. Writing twice is harmless."""
         write_text(self.run.history, to_csv(progress.rows))
+        write_text(self.run.health, to_csv(progress.health))
+        self.run.diverged.unlink(missing_ok=True)
         state = learner.averaged()
         self._weights(self.run.last, state, progress)
         if progress.best_epoch == progress.epoch:

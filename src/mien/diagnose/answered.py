@@ -1,0 +1,140 @@
+"""Rules over the predictions of validation: weak classes, confused pairs, imbalance, calibration, "
+"how sure a figure is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mien.diagnose.evidence import Evidence
+from mien.diagnose.thresholds import LIMITS, Thresholds
+from mien.diagnose.verdict import Verdict
+from mien.evaluate.metrics import calibration_error, confusion_matrix, per_class, reliability, wilson
+from mien.page.words import listed, percent
+
+FEWEST = 8  # pictures of a class in validation, below which nothing is said of it
+
+
+def weak_classes(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """Classes of which most pictures are missed, where the whole does better."""
+    if e.answers is None:
+        return None
+    a = e.answers
+    right = a.probabilities.argmax(1) == a.ids
+    classes = per_class(confusion_matrix(a.ids, a.probabilities.argmax(1), len(a.labels)), a.labels)
+    weak = [c for c in classes if c.support >= FEWEST and c.recall is not None and c.recall < limits.weak_recall]
+    if not weak or right.mean() < e.chance + 0.1:
+        return None
+    worst = min(weak, key=lambda c: c.recall or 0.0)
+    shown = [f"{c.name} {percent(c.recall)} of {c.support}" for c in weak]
+    sure = worst.recall_interval is not None and worst.recall_interval.high < limits.weak_recall + 0.1
+    return Verdict(
+        "weak-class",
+        f"Weak {'class' if len(weak) == 1 else 'classes'}: {listed([c.name for c in weak])}",
+        "Most pictures of these labels are called something else.",
+        f"Recall: {listed(shown)}; accuracy of all {percent(float(right.mean()), 1)}.",
+        "high" if sure else "medium",
+        "warning",
+        "look at them: mien data show DATA; --set data.sampler=square-root",
+    )
+
+
+def imbalance(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """A rare class in training whose recall is below the others'."""
+    counts = {name: count for name, count in e.counts.get("train", {}).items() if count}
+    if e.answers is None or len(counts) < 2 or max(counts.values()) < limits.imbalance * min(counts.values()):
+        return None
+    rare = min(counts, key=lambda name: counts[name])
+    a = e.answers
+    if rare not in a.labels:
+        return None
+    classes = per_class(confusion_matrix(a.ids, a.probabilities.argmax(1), len(a.labels)), a.labels)
+    own = next(c for c in classes if c.name == rare)
+    others = [c.recall for c in classes if c.name != rare and c.recall is not None]
+    if own.recall is None or own.support < FEWEST or float(np.mean(others)) - own.recall < limits.imbalance_cost:
+        return None
+    return Verdict(
+        "imbalance",
+        f"Imbalance cost {rare} its recall",
+        f"{rare} is so rare in training that answering anything else pays.",
+        f"{counts[rare]:,} of {sum(counts.values()):,} training pictures, the largest class has "
+        f"{max(counts.values()):,}; recall "
+        f"{percent(own.recall)} of {own.support}, others {percent(float(np.mean(others)))} in the mean.",
+        "high" if own.recall_interval is not None and own.recall_interval.high < float(np.mean(others)) else "medium",
+        "warning",
+        "--set data.sampler=square-root (effective-number where that is too little); more pictures of the label",
+    )
+
+
+def confused_pair(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """A label whose pictures go to one other label in large part."""
+    if e.answers is None:
+        return None
+    a = e.answers
+    confusion = confusion_matrix(a.ids, a.probabilities.argmax(1), len(a.labels))
+    support = confusion.sum(1)
+    share = confusion / np.maximum(support, 1)[:, None]
+    np.fill_diagonal(share, 0)
+    share[support < FEWEST] = 0
+    accuracy = confusion.trace() / max(confusion.sum(), 1)
+    right, other = (int(i) for i in np.unravel_index(share.argmax(), share.shape))
+    if share[right, other] < limits.confused_share or accuracy < e.chance + 0.2:
+        return None
+    return Verdict(
+        "confused-pair",
+        f"{a.labels[right]} is called {a.labels[other]}",
+        f"Many pictures of {a.labels[right]} are answered {a.labels[other]}: the two are alike, or "
+        "labelled without a rule.",
+        f"{int(confusion[right, other])} of {int(support[right])} "
+        f"({percent(float(share[right, other]))}); the other way "
+        f"round {percent(float(share[other, right]))}.",
+        "high" if share[right, other] > 1.3 * limits.confused_share else "medium",
+        "warning",
+        "mien data audit DATA --labels, and look at the pair; merge them where the use allows (mien "
+        "data subset --merge)",
+    )
+
+
+def calibration(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """Probabilities above the share of right answers."""
+    if e.answers is None or len(e.answers.ids) < 50:
+        return None
+    bins = reliability(e.answers.ids, e.answers.probabilities)
+    error = calibration_error(bins)
+    sure = float(e.answers.probabilities.max(1).mean())
+    right = float((e.answers.probabilities.argmax(1) == e.answers.ids).mean())
+    if error < limits.calibration or sure <= right or right < e.chance + 0.1:
+        return None
+    return Verdict(
+        "over-confident",
+        "Over-confident answers",
+        "The net claims more certainty than it has; the order of its answers may still be right.",
+        f"Mean probability {percent(sure, 1)}, right {percent(right, 1)}; calibration error {100 * error:.1f} points.",
+        "high" if error > 1.5 * limits.calibration else "medium",
+        "warning",
+        "mien calibrate RUN (temperature); or --set loss.label_smoothing=0.1",
+    )
+
+
+def wide_interval(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """Too few validation pictures for small differences to mean anything."""
+    count = sum(e.counts.get("val", {}).values())
+    if not count or not e.has("val_accuracy"):
+        return None
+    best = float(e.column("val_accuracy").max())
+    interval = wilson(round(best * count), count)
+    assert interval is not None  # there are pictures
+    half = (interval.high - interval.low) / 2
+    if half < limits.wide_interval:
+        return None
+    return Verdict(
+        "small-validation",
+        "Too few validation pictures to compare by",
+        "Differences between runs or epochs that are smaller than the interval say nothing.",
+        f"{count:,} pictures: {percent(best, 1)} is {percent(interval.low, 1)} to {percent(interval.high, 1)} (95 %).",
+        "high",
+        "warning" if half > 2 * limits.wide_interval else "note",
+        "a larger validation split (mien data split), or mien repeat with folds; mien compare pairs the pictures",
+    )
+
+
+RULES = (weak_classes, imbalance, confused_pair, calibration, wide_interval)

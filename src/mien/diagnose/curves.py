@@ -1,0 +1,159 @@
+"""Rules over the curves: overfitting, over-confidence, underfitting, too short and too long."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mien.diagnose.evidence import Evidence
+from mien.diagnose.thresholds import LIMITS, Thresholds
+from mien.diagnose.verdict import Verdict
+from mien.page.words import percent
+
+_NEEDED = ("val_loss", "val_accuracy")
+_PAIR = (*_NEEDED, "train_eval_accuracy")
+AUGMENT = "--set augment.flip=random --set augment.rotation_degrees=15 --set augment.zoom_fraction=0.15"
+
+
+def overfitting(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """Validation turned while training went on; says where, and what stopping there would have given."""
+    if not e.has(*_PAIR) or e.epochs < limits.overfit_epochs + 1:
+        return None
+    loss, accuracy, train = (e.column(name) for name in ("val_loss", "val_accuracy", "train_eval_accuracy"))
+    turn = int(loss.argmin())
+    above = loss[-limits.overfit_epochs :] > limits.overfit_loss_factor * loss[turn]
+    gap, best = float(train[-1] - accuracy[-1]), int(accuracy.argmax())
+    lost = float(accuracy[best] - accuracy[-1])
+    turned = above.all() and turn < e.epochs - limits.overfit_epochs and gap >= limits.overfit_gap
+    if not turned and not (gap >= limits.memorised_gap and train[-1] >= limits.memorised):
+        return None
+    sure = lost >= limits.overfit_accuracy_lost
+    return Verdict(
+        "overfitting",
+        "Overfitting",
+        f"From epoch {turn + 1} on the net learned its training pictures by heart: validation loss turned there "
+        "while training went on improving.",
+        f"Validation loss {loss[turn]:.3f} at epoch {turn + 1}, {loss[-1]:.3f} at the end; training accuracy "
+        f"{percent(train[-1], 1)}, validation {percent(accuracy[-1], 1)}. Stopping at epoch "
+        f"{turn + 1} would have given "
+        f"{percent(accuracy[turn], 1)}; the best was {percent(accuracy[best], 1)} at epoch {best + 1}.",
+        "high" if sure or gap >= limits.memorised_gap else "medium",
+        "warning",
+        f"{AUGMENT}; and --set stopping.patience_epochs=5",
+        epoch=turn + 1,
+    )
+
+
+def over_confident(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """Validation loss rises while accuracy holds: the answers stay, the probabilities lose their meaning."""
+    if not e.has(*_NEEDED) or e.epochs < 4:
+        return None
+    loss, accuracy = e.column("val_loss"), e.column("val_accuracy")
+    turn = int(loss.argmin())
+    if (
+        accuracy[-1] < e.chance + 0.1
+        or loss[-1] < limits.loss_rises * loss[turn]
+        or accuracy[-1] < accuracy[turn] - limits.overfit_accuracy_lost
+    ):
+        return None
+    return Verdict(
+        "over-confident",
+        "Over-confident: loss up, accuracy not down",
+        "The net answers as well as before but with too much certainty, and the few wrong answers given with certainty "
+        "make the loss rise. Accuracy counts answers, loss weighs their certainty: both curves are right.",
+        f"Validation loss {loss[turn]:.3f} → {loss[-1]:.3f} since epoch {turn + 1}, accuracy "
+        f"{percent(accuracy[turn], 1)} → {percent(accuracy[-1], 1)}.",
+        "high" if loss[-1] > 1.3 * loss[turn] else "medium",
+        "warning",
+        "mien calibrate RUN (temperature); or --set loss.label_smoothing=0.1",
+        epoch=turn + 1,
+    )
+
+
+def underfitting(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """Even the training pictures are answered badly, and no better than validation."""
+    if not e.has(*_PAIR):
+        return None
+    train, val = float(e.column("train_eval_accuracy")[-1]), float(e.column("val_accuracy")[-1])
+    if train >= limits.underfit_accuracy or train - val >= limits.underfit_gap or _gained(e, limits) > limits.late_gain:
+        return None
+    return Verdict(
+        "underfitting",
+        "Underfitting",
+        "The net has not learned its own training pictures: it is too small, held back too much, or the rate is wrong.",
+        f"Training accuracy {percent(train, 1)} (in evaluation mode), validation {percent(val, 1)}.",
+        "high" if train < 0.5 else "medium",
+        "warning",
+        "a larger net (--set model.name=mien-m), less dropout and augmentation; mien lr DATA for the rate",
+    )
+
+
+def _gained(e: Evidence, limits: Thresholds) -> float:
+    """Validation accuracy gained in the last part of the run."""
+    accuracy = e.column("val_accuracy")
+    part = max(1, round(limits.late_share * len(accuracy)))
+    return float(accuracy[-part:].max() - accuracy[:-part].max()) if len(accuracy) > part else 1.0
+
+
+def too_short(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """Validation was still rising, and training had not come far enough to explain it by the falling rate alone."""
+    if not e.has(*_PAIR):
+        return None
+    accuracy, train = e.column("val_accuracy"), e.column("train_eval_accuracy")
+    late = accuracy.argmax() >= (1 - limits.late_share) * len(accuracy) - 1e-9
+    gained = _gained(e, limits)
+    if not late or gained < limits.late_gain or train[-1] > 0.85 or train[-1] - accuracy[-1] > limits.overfit_gap:
+        return None
+    gain = "in the first epoch" if len(accuracy) == 1 else f"by {100 * gained:.1f} points in the last quarter"
+    return Verdict(
+        "too-short",
+        "Trained too short",
+        "Validation accuracy was still rising when the run ended.",
+        f"It rose {gain}, to {percent(accuracy[-1], 1)} after {len(accuracy)} epochs; training pictures "
+        f"{percent(train[-1], 1)}.",
+        "high" if gained > 2 * limits.late_gain else "medium",
+        "warning",
+        f"--set train.epochs={2 * len(accuracy)}",
+        epoch=len(accuracy),
+    )
+
+
+def too_long(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """Nearly all of the run brought nothing."""
+    if not e.has(*_NEEDED) or e.epochs < limits.long_epochs:
+        return None
+    accuracy = e.column("val_accuracy")
+    enough = int(np.flatnonzero(accuracy >= accuracy.max() - 0.01)[0])
+    if enough + 1 > limits.early_share * e.epochs or accuracy.max() < e.chance + 0.1:
+        return None
+    return Verdict(
+        "too-long",
+        "Trained far too long",
+        f"Validation accuracy was within one point of its best by epoch {enough + 1}; the rest was time spent.",
+        f"{percent(accuracy[enough], 1)} at epoch {enough + 1} of {e.epochs}, best {percent(accuracy.max(), 1)}.",
+        "medium",
+        "warning",
+        f"--set train.epochs={2 * (enough + 1)} or --set stopping.patience_epochs={max(3, enough)}",
+        epoch=enough + 1,
+    )
+
+
+def flat_accuracy(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:  # noqa: ARG001 - as all rules
+    """Loss down but accuracy flat: certainty grows on answers that were right already."""
+    if not e.has(*_NEEDED) or e.epochs < 6:
+        return None
+    loss, accuracy = e.column("val_loss")[-4:], e.column("val_accuracy")[-4:]
+    if loss[-1] > 0.95 * loss[0] or np.ptp(accuracy) > 0.005:
+        return None
+    return Verdict(
+        "loss-down-accuracy-flat",
+        "Loss down, accuracy flat",
+        "The net grows surer of answers that were right already; none changes sides. That is no fault.",
+        f"Over the last four epochs validation loss {loss[0]:.3f} → {loss[-1]:.3f}, accuracy within "
+        f"{100 * np.ptp(accuracy):.1f} points.",
+        "medium",
+        "note",
+        "nothing; compare confidence with mien calibrate RUN",
+    )
+
+
+RULES = (overfitting, over_confident, underfitting, too_short, too_long, flat_accuracy)

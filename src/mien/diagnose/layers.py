@@ -1,0 +1,101 @@
+"""Rules over the layers: dead units, shrinking activations, norms that are not settled, averages left behind."""
+
+from __future__ import annotations
+
+from mien.diagnose.evidence import Evidence
+from mien.diagnose.thresholds import LIMITS, Thresholds
+from mien.diagnose.verdict import Verdict
+from mien.page.words import percent
+
+DEAD, SPREAD = "dead:", "spread:"
+
+
+def _last(e: Evidence, prefix: str) -> dict[str, float]:
+    """The last epoch's figure of each layer, in the order of the net."""
+    names = [name for name in e.health if name.startswith(prefix) and e.has(name)]
+    return {name.removeprefix(prefix): float(e.column(name)[-1]) for name in names}
+
+
+def dead_units(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """A layer most of whose ReLU units are 0 for every picture."""
+    dead = {name: share for name, share in _last(e, DEAD).items() if share > limits.dead_share}
+    if not dead:
+        return None
+    name, share = max(dead.items(), key=lambda item: item[1])
+    return Verdict(
+        "dead-units",
+        "Dead units",
+        "Most units of a layer are 0 whatever picture comes; their weights get no gradient and stay so.",
+        f"{percent(share)} of {name} are dead at the end; {len(dead)} layers have more than "
+        f"{percent(limits.dead_share)}.",
+        "high" if share > 0.8 else "medium",
+        "warning",
+        f"--set optimiser.learning_rate={e.recipe.optimiser.learning_rate / 10:.2g}, or a net with norms (mien-s)",
+        epoch=e.epochs,
+    )
+
+
+def shrinking(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """Outputs of a later layer hardly differ between pictures."""
+    spread = {name: value for name, value in _last(e, SPREAD).items() if "heads" not in name}
+    if len(spread) < 2:
+        return None
+    first = next(iter(spread.values()))
+    name, least = min(spread.items(), key=lambda item: item[1])
+    if least >= limits.spread_vanishes * max(first, 1e-12):
+        return None
+    return Verdict(
+        "shrinking-activations",
+        "Activations shrink",
+        "Layer by layer less is left of the difference between pictures, until a layer says the same of all.",
+        f"Deviation of the outputs {first:.2g} in the first layer, {least:.2g} in {name}.",
+        "medium",
+        "warning",
+        "a net with norms (--set model.name=mien-s) or a lower learning rate",
+        epoch=e.epochs,
+    )
+
+
+def norms(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """The same weights answer better with norms fed by the batch: the running statistics do not fit them."""
+    if not e.has("plain_accuracy", "batch_norm_accuracy"):
+        return None
+    plain, batch = float(e.column("plain_accuracy")[-1]), float(e.column("batch_norm_accuracy")[-1])
+    if batch - plain < limits.norm_accuracy:
+        return None
+    return Verdict(
+        "norms-unsettled",
+        "Norm statistics do not fit the weights",
+        "In evaluation mode the net uses statistics that training gathered on the way, and those do not fit its "
+        "weights yet: it answers better with the statistics of the batch at hand.",
+        f"The same pictures and weights: {percent(plain, 1)} with running statistics, "
+        f"{percent(batch, 1)} with the batch's.",
+        "high" if batch - plain > 2 * limits.norm_accuracy else "medium",
+        "warning",
+        "more steps: --set train.epochs=… or a smaller train.batch_size; a lower learning rate",
+        epoch=e.epochs,
+    )
+
+
+def averages(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """The averaged weights, which are validated and exported, lag behind the plain ones."""
+    if not e.has("plain_accuracy", "probe_accuracy") or not (
+        e.recipe.average.ema_decay or e.recipe.average.swa_from_epoch
+    ):
+        return None
+    plain, averaged = float(e.column("plain_accuracy")[-1]), float(e.column("probe_accuracy")[-1])
+    if plain - averaged < limits.average_accuracy:
+        return None
+    return Verdict(
+        "averages-behind",
+        "Averaged weights lag behind",
+        "What is validated and exported is an average that still holds on to early weights.",
+        f"The same pictures: {percent(averaged, 1)} with averaged weights, {percent(plain, 1)} with the plain ones.",
+        "high" if plain - averaged > 2 * limits.average_accuracy else "medium",
+        "warning",
+        "--set average.ema_decay=0.99 and --set average.ema_annealing=count; or more steps",
+        epoch=e.epochs,
+    )
+
+
+RULES = (dead_units, shrinking, norms, averages)

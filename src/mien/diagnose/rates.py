@@ -1,0 +1,221 @@
+"""Rules over the steps: learning rate, batch size, gradients, the first loss."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mien.core.labels import FERPLUS8
+from mien.core.recipe import Recipe
+from mien.diagnose.evidence import Evidence
+from mien.diagnose.thresholds import LIMITS, Thresholds
+from mien.diagnose.verdict import Confidence, Verdict
+from mien.page.words import percent
+
+
+def expected_first_loss(recipe: Recipe, classes: int, *, votes: bool) -> float | None:
+    """ln C of every head, as its weight counts; None where the recipe's loss starts elsewhere.
+
+    With equal answers cross entropy is ln C whatever the target, smoothed or not (Karpathy 2019).
+    """
+    loss = recipe.loss
+    if loss.name != "cross-entropy" or recipe.distill.teachers or loss.class_balance != "none" or loss.class_weights:
+        return None
+    if votes and recipe.data.votes:
+        return math.log(classes) + loss.votes_weight * math.log(len(FERPLUS8))
+    return math.log(classes)
+
+
+def first_loss(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """The first step's loss is not that of guessing."""
+    classes = len(e.counts.get("train", {}))
+    votes = bool(len(e.column("val_ferplus_accuracy")))
+    expected = expected_first_loss(e.recipe, classes, votes=votes) if classes > 1 else None
+    if expected is None or not e.has("first_loss") or e.recipe.model.start_from:
+        return None
+    found = float(e.column("first_loss")[0])
+    if abs(found - expected) <= limits.first_loss_share * expected:
+        return None
+    return Verdict(
+        "first-loss",
+        "The first loss is not that of guessing",
+        "Before it learns anything a net should be as unsure as a guess. This one was not: the last layer's start, the "
+        "normalisation or the labels are wrong.",
+        f"First loss {found:.3f}, guessing gives {expected:.3f}.",
+        "high" if abs(found - expected) > 2 * limits.first_loss_share * expected else "medium",
+        "warning",
+        "mien doctor RECIPE DATA; look at data.normalise and at the labels",
+        epoch=1,
+    )
+
+
+def _lower(e: Evidence) -> str:
+    return f"--set optimiser.learning_rate={e.recipe.optimiser.learning_rate / 10:.2g}; mien lr DATA finds the range"
+
+
+def rate_too_high(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """The loss was no number any more, rose above its start, or jumps from epoch to epoch with huge updates."""
+    if e.diverged is not None:
+        evidence = str(e.diverged.get("message", "the loss was not finite"))
+        epoch = e.diverged.get("epoch")
+        return _too_high(e, f"{evidence[:1].upper()}{evidence[1:]}.", "high", epoch if isinstance(epoch, int) else None)
+    if not e.has("train_loss", "val_accuracy"):
+        return None
+    loss, accuracy = e.column("train_loss"), e.column("val_accuracy")
+    if loss.max() > limits.loss_explodes * loss[0]:
+        worst = int(loss.argmax())
+        return _too_high(
+            e, f"Training loss {loss[0]:.3f} in epoch 1, {loss[worst]:.3f} in epoch {worst + 1}.", "high", worst + 1
+        )
+    update = float(np.median(e.column("update_ratio"))) if e.has("update_ratio") else 0.0
+    late = accuracy[len(accuracy) // 2 :]
+    jumps = float(np.abs(np.diff(late)).mean()) if len(late) > 2 else 0.0
+    first = float(e.column("first_loss")[0]) if e.has("first_loss") else math.inf
+    unlearned = (
+        accuracy.max() < e.chance + 0.1 and update > limits.update_stuck and loss[1:].min(initial=9e9) > 0.97 * first
+    )
+    stuck = unlearned and loss[0] > 1.01 * first
+    wild = jumps > limits.jump_accuracy and update > limits.update_high / 4
+    if not (stuck or wild or update > 2 * limits.update_high):
+        return None
+    evidence = (
+        f"An update moves the weights by {percent(update, 2)} (about 0.1\N{NO-BREAK SPACE}% is usual); "
+        f"validation accuracy jumps by {100 * jumps:.1f} points between epochs; the first epoch's "
+        f"loss was {loss[0]:.3g}."
+    )
+    return _too_high(e, evidence, "high" if stuck or (wild and update > limits.update_high) else "medium", None)
+
+
+def _too_high(e: Evidence, evidence: str, confidence: Confidence, epoch: int | None) -> Verdict:
+    return Verdict(
+        "learning-rate-too-high",
+        "Learning rate too high",
+        "The steps are so large that training jumps over what it looks for, or breaks.",
+        evidence,
+        confidence,
+        "severe",
+        _lower(e),
+        epoch=epoch,
+    )
+
+
+def rate_too_low(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """The weights hardly moved and the training pictures are not learned."""
+    if not e.has("update_ratio", "train_eval_accuracy", "learning_rate"):
+        return None
+    update, train = e.column("update_ratio"), float(e.column("train_eval_accuracy")[-1])
+    largest = float(update.max())
+    if largest > limits.update_low * 5 or float(np.median(update)) > limits.update_low or train > 0.85:
+        return None
+    if e.has("gradient_norm") and float(e.column("gradient_norm").max()) < limits.gradient_vanishes:
+        return None  # then gradients, not the rate
+    return Verdict(
+        "learning-rate-too-low",
+        "Learning rate too low",
+        "The steps are so small that the net hardly left its start.",
+        f"An update moves the weights by {100 * largest:.2g} % at most (about 0.1 % is usual); training accuracy "
+        f"{percent(train, 1)} after {e.epochs} epochs.",
+        "high" if largest < limits.update_low else "medium",
+        "severe",
+        f"--set optimiser.learning_rate={e.recipe.optimiser.learning_rate * 10:.2g}; mien lr DATA finds the range",
+    )
+
+
+def rate_decayed(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """For a good part of the run the rate was next to nothing, so that no curve could move."""
+    if not e.has("learning_rate", "train_eval_accuracy") or e.epochs < 4:
+        return None
+    rate = e.column("learning_rate")
+    low = rate < limits.decayed_rate * max(rate.max(), e.recipe.optimiser.learning_rate)
+    if low.mean() < limits.decayed_epochs or e.column("train_eval_accuracy")[-1] > 0.95:
+        return None
+    first = int(np.flatnonzero(low)[0])
+    return Verdict(
+        "learning-rate-decayed",
+        "The learning rate decayed to nothing",
+        f"From epoch {first + 1} on the rate was so small that no curve could move.",
+        f"Rate {rate.max():.2g} at its highest, {rate[first]:.2g} at epoch {first + 1}, {rate[-1]:.2g} at the end; "
+        f"{percent(float(low.mean()))} of the epochs below {limits.decayed_rate:g} of the highest.",
+        "high",
+        "warning",
+        "--set schedule.name=cosine"
+        + (" (or a larger schedule.gamma)" if "gamma" in e.recipe.schedule.model_fields_set else ""),
+        epoch=first + 1,
+    )
+
+
+def batch_size(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """Too few pictures in a batch to judge by, or so many that an epoch has hardly a step."""
+    size, count = e.recipe.train.batch_size, e.train_count
+    if size <= limits.small_batch:
+        return Verdict(
+            "batch-too-small",
+            "Batches too small",
+            "A batch is too few pictures to judge by: its accuracy and its norms' statistics are mostly noise.",
+            f"{size} pictures a batch; the accuracy of a single one has a deviation of about "
+            f"{50 / math.sqrt(size):.0f} points.",
+            "high" if size <= limits.small_batch // 2 else "medium",
+            "warning",
+            "--set train.batch_size=64, and the learning rate larger in proportion",
+        )
+    if not count or count / size >= limits.few_steps:
+        return None
+    return Verdict(
+        "batch-too-large",
+        "Batches too large",
+        "An epoch has so few steps that the net hardly moves in it.",
+        f"{size} pictures a batch of {count:,}: {max(1, count // size)} steps an epoch, "
+        f"{max(1, count // size) * e.epochs} in all.",
+        "high" if count / size < limits.few_steps / 2 else "medium",
+        "warning",
+        f"--set train.batch_size={max(16, min(128, count // 32))}",
+    )
+
+
+def gradients(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
+    """Gradients vanish, explode, or are cut off in most of the steps."""
+    if not e.has("gradient_norm"):
+        return None
+    norm = e.column("gradient_norm")
+    train = e.column("train_eval_accuracy")
+    learned = len(train) and train[-1] > 0.95
+    if np.median(norm) < limits.gradient_vanishes and not learned:
+        return Verdict(
+            "vanishing-gradients",
+            "Vanishing gradients",
+            "Next to nothing of the error reaches the weights, so they cannot learn.",
+            f"Median of the gradient norm {np.median(norm):.2g}.",
+            "high",
+            "severe",
+            "a net with norms (--set model.name=mien-s), and look for dead layers below",
+        )
+    clipped = float(np.median(e.column("clipped_share"))) if e.has("clipped_share") else 0.0
+    if clipped > limits.clipped:
+        return Verdict(
+            "clipped",
+            "Most updates are clipped",
+            "More than half of the updates were shortened: the limit sets the step, not the learning rate.",
+            f"{percent(clipped)} of the updates in a middle epoch; gradient norm "
+            f"{np.median(norm):.2g}, limit {e.recipe.optimiser.clip_norm:g}.",
+            "high",
+            "warning",
+            f"--set optimiser.learning_rate={e.recipe.optimiser.learning_rate / 3:.2g}, or a higher "
+            "optimiser.clip_norm",
+        )
+    if norm.max() > limits.gradient_explodes:
+        worst = int(norm.argmax())
+        return Verdict(
+            "exploding-gradients",
+            "Exploding gradients",
+            "Some steps were driven by gradients far beyond the usual.",
+            f"Mean gradient norm {norm[worst]:.3g} in epoch {worst + 1}; usual is 0.5 to 5.",
+            "medium",
+            "warning",
+            "--set optimiser.clip_norm=1, or a lower learning rate",
+            epoch=worst + 1,
+        )
+    return None
+
+
+RULES = (first_loss, rate_too_high, rate_too_low, rate_decayed, batch_size, gradients)

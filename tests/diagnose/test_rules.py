@@ -1,0 +1,204 @@
+"""Each rule on arrays made for it, and a healthy run of which nothing is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mien.core import recipe as recipes
+from mien.core.recipe import Recipe
+from mien.diagnose.evidence import Answers, Evidence, Fed, Splits
+from mien.diagnose.judge import ORDER, diagnose
+from mien.diagnose.verdict import Verdict
+
+NAMES = ("angry", "disgust", "fear", "happy")
+
+
+def recipe(**tables: object) -> Recipe:
+    return recipes.build(dict(tables), source="test")
+
+
+def columns(**values: object) -> dict[str, np.ndarray]:
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
+
+
+def healthy() -> Evidence:
+    """Ten epochs that rise to 90 %, trained to 92 %."""
+    val = 0.9 - 0.6 * np.exp(-np.arange(10) / 1.5)
+    return Evidence(
+        recipe(),
+        columns(
+            train_loss=2 - val,
+            val_loss=1.5 - val,
+            val_accuracy=val,
+            train_eval_accuracy=val + 0.02,
+            train_eval_loss=1.4 - val,
+            gradient_norm=np.full(10, 1.5),
+            learning_rate=np.linspace(0.1, 0.001, 10),
+        ),
+        columns(
+            first_loss=np.full(10, np.log(4)),
+            clipped_share=np.zeros(10),
+            update_ratio=np.full(10, 2e-3),
+            probe_accuracy=val,
+            plain_accuracy=val,
+            batch_norm_accuracy=val,
+            **{"dead:act": np.full(10, 0.1), "spread:a": np.ones(10), "spread:b": np.full(10, 0.5)},
+        ),
+        counts={"train": dict.fromkeys(NAMES, 1000), "val": dict.fromkeys(NAMES, 500)},
+        splits=Splits(0.0, (0.0, 0.0)),
+        fed=Fed(0.0, 1.0),
+    )
+
+
+def with_history(**values: object) -> Evidence:
+    own = healthy()
+    return replace(own, history={**own.history, **columns(**values)})
+
+
+def with_health(**values: object) -> Evidence:
+    own = healthy()
+    return replace(own, health={**own.health, **columns(**values)})
+
+
+def answers(recall: float, *, sure: float = 0.9, wrong_as: int = 0) -> Answers:
+    """400 pictures of four classes; of the second only the share `recall` is right, all given with `sure`."""
+    ids = np.repeat(np.arange(4), 100)
+    said = ids.copy()
+    missed = np.flatnonzero(ids == 1)[round(100 * recall) :]
+    said[missed] = wrong_as
+    p = np.full((400, 4), (1 - sure) / 3)
+    p[np.arange(400), said] = sure
+    return Answers(ids, p, NAMES)
+
+
+def names(evidence: Evidence) -> list[str]:
+    return [v.name for v in diagnose(evidence).verdicts]
+
+
+def test_nothing_is_found_in_a_healthy_run() -> None:
+    diagnosis = diagnose(healthy())
+    assert diagnosis.healthy
+    assert diagnosis.verdicts == ()
+    assert diagnosis.facts["best_epoch"] == 10
+
+
+T = np.arange(10)
+CASES: dict[str, tuple[Evidence, str]] = {
+    "overfitting": (
+        with_history(
+            val_loss=[1.0, 0.8, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4],
+            val_accuracy=[0.4, 0.6, 0.7, 0.7, 0.69, 0.69, 0.68, 0.68, 0.67, 0.67],
+            train_eval_accuracy=np.linspace(0.5, 1, 10),
+        ),
+        "overfitting",
+    ),
+    "over-confident": (
+        with_history(
+            val_loss=[1.0, 0.8, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4],
+            val_accuracy=np.full(10, 0.8),
+            train_eval_accuracy=np.full(10, 0.86),
+        ),
+        "over-confident",
+    ),
+    "underfitting": (with_history(val_accuracy=np.full(10, 0.5), train_eval_accuracy=np.full(10, 0.5)), "underfitting"),
+    "too-short": (
+        with_history(val_accuracy=np.linspace(0.3, 0.7, 10), train_eval_accuracy=np.linspace(0.3, 0.72, 10)),
+        "too-short",
+    ),
+    "explodes": (with_history(train_loss=[1, 2, 9, 9, 9, 9, 9, 9, 9, 9]), "learning-rate-too-high"),
+    "diverged": (replace(healthy(), diverged={"epoch": 2, "message": "the loss became nan"}), "learning-rate-too-high"),
+    "too low": (
+        replace(
+            with_health(update_ratio=np.full(10, 1e-6)),
+            history={**healthy().history, "train_eval_accuracy": np.full(10, 0.3)},
+        ),
+        "learning-rate-too-low",
+    ),
+    "decayed": (with_history(learning_rate=0.1 * 0.05**T), "learning-rate-decayed"),
+    "small batch": (replace(healthy(), recipe=recipe(train={"batch_size": 4})), "batch-too-small"),
+    "large batch": (replace(healthy(), recipe=recipe(train={"batch_size": 2048})), "batch-too-large"),
+    "first loss": (with_health(first_loss=np.full(10, 4.0)), "first-loss"),
+    "vanishing": (
+        with_history(gradient_norm=np.full(10, 1e-7), train_eval_accuracy=np.full(10, 0.25)),
+        "vanishing-gradients",
+    ),
+    "clipped": (
+        replace(with_health(clipped_share=np.full(10, 0.9)), recipe=recipe(optimiser={"clip_norm": 0.1})),
+        "clipped",
+    ),
+    "exploding": (with_history(gradient_norm=np.full(10, 500.0)), "exploding-gradients"),
+    "dead": (with_health(**{"dead:act": np.full(10, 0.9)}), "dead-units"),
+    "shrinking": (with_health(**{"spread:b": np.full(10, 1e-6)}), "shrinking-activations"),
+    "norms": (with_health(plain_accuracy=np.full(10, 0.5)), "norms-unsettled"),
+    "averages": (
+        replace(with_health(probe_accuracy=np.full(10, 0.3)), recipe=recipe(average={"ema_decay": 0.999})),
+        "averages-behind",
+    ),
+    "leaked": (replace(healthy(), splits=Splits(0.3, (0.0, 0.0))), "validation-leaked"),
+    "on val": (replace(healthy(), recipe=recipe(data={"train_on_val": True})), "validation-leaked"),
+    "unlike": (replace(healthy(), splits=Splits(0.0, (-1.4, 0.0))), "validation-unlike-training"),
+    "fed": (replace(healthy(), fed=Fed(0.0, 1.0, "Training feeds other values.")), "fed-differently"),
+    "normalisation": (replace(healthy(), fed=Fed(0.01, 0.01)), "wrong-normalisation"),
+    "noise": (with_history(train_eval_accuracy=np.full(10, 0.6)), "label-noise"),
+    "audited noise": (
+        replace(healthy(), audit={"findings": [{"name": "label-errors", "figures": {"suspect_share": 0.2}}]}),
+        "label-noise",
+    ),
+    "weak": (replace(healthy(), answers=answers(0.1)), "weak-class"),
+    "pair": (replace(healthy(), answers=answers(0.5)), "confused-pair"),
+    "imbalance": (
+        replace(
+            healthy(),
+            answers=answers(0.5),
+            counts={
+                "train": {**dict.fromkeys(NAMES, 1000), "disgust": 20},
+                "val": dict.fromkeys(NAMES, 500) | {"disgust": 400},
+            },
+        ),
+        "imbalance",
+    ),
+    "calibration": (replace(healthy(), answers=answers(0.2, sure=0.999)), "over-confident"),
+    "few": (
+        replace(healthy(), counts={"train": dict.fromkeys(NAMES, 1000), "val": dict.fromkeys(NAMES, 7)}),
+        "small-validation",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_fault_is_named(case: str) -> None:
+    evidence, expected = CASES[case]
+    found = diagnose(evidence)
+    assert expected in [v.name for v in found.verdicts]
+    assert not found.healthy
+
+
+def test_far_too_long() -> None:
+    flat = np.full(30, 0.9)
+    own = with_history(val_accuracy=flat, train_eval_accuracy=flat, val_loss=np.full(30, 0.5), train_loss=flat)
+    assert "too-long" in names(own)
+
+
+def test_verdicts_come_in_the_order_to_act_on_them() -> None:
+    both = replace(CASES["overfitting"][0], splits=Splits(0.3, (0.0, 0.0)))
+    found = names(both)
+    assert found[0] == "validation-leaked"
+    assert found == sorted(found, key=ORDER.index)
+
+
+def test_the_epoch_and_what_stopping_there_would_have_given() -> None:
+    found = {v.name: v for v in diagnose(CASES["overfitting"][0]).verdicts}
+    verdict: Verdict = found["overfitting"]
+    assert verdict.epoch == 3
+    assert "Stopping at epoch 3 would have given 70.0" in verdict.evidence
+
+
+def test_the_json_holds_the_contract() -> None:
+    told = diagnose(CASES["overfitting"][0], missing=("predictions",)).to_json()
+    assert set(told) == {"format", "verdicts", "healthy", "facts"}
+    keys = {"name", "title", "what", "evidence", "confidence", "severity", "try_first", "expected_gain", "epoch"}
+    assert all(set(v) == keys for v in told["verdicts"])
+    assert told["facts"]["not_looked_at"] == ["predictions"]
