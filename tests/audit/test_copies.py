@@ -164,6 +164,18 @@ def test_all_near_hashes_are_found_where_few_bits_differ(seed: int) -> None:
     assert (distance == 8).all()
 
 
+def test_of_more_near_hashes_than_enough_the_nearest_are_kept() -> None:
+    rng = np.random.default_rng(0)
+    base = rng.random((1, 128)) < 0.5
+    words = hashing.pack(base ^ (rng.random((600, 128)) < rng.uniform(0, 0.1, (600, 1))))
+    every, apart = near_pairs(words, 30, few=0)
+    some, distance = near_pairs(words, 30, few=0, enough=500)
+    farthest = int(distance.max())
+    assert 500 <= len(some) < len(every) / 2
+    assert some.tolist() == every[apart <= farthest].tolist()
+    assert (distance == apart[apart <= farthest]).all()
+
+
 @pytest.mark.parametrize(("height", "width"), [(40, 40), (17, 60), (8, 8), (5, 3)])
 def test_thumbnails_average_equal_areas(height: int, width: int) -> None:
     images = np.random.default_rng(0).integers(0, 255, (2, height, width)).astype(np.uint8)

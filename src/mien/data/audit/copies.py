@@ -136,13 +136,16 @@ def _candidates(
 ) -> tuple[Pairs, NDArray[np.bool_], NDArray[np.int64]]:
     """Pairs (P, 2) whose hashes are near, whether as mirror images, and in how many bits they differ."""
     count = len(plain)
-    pairs, distance = near_pairs(np.concatenate([plain, turned]), DISTANCE, seed=seed)
+    most = max(_PAIRS_ALWAYS, int(_PAIRS_A_PICTURE * count))
+    # Every pair is there twice, and a picture that resembles its own mirror image is one that is not wanted.
+    enough = 3 * most + count
+    pairs, distance = near_pairs(np.concatenate([plain, turned]), DISTANCE, enough=enough, seed=seed)
     a, b = pairs.T
     # The first half are pictures, the second their mirror images. Each mirrored pair is there from either side, and
     # two mirror images say what the pictures say.
     wanted = np.flatnonzero((a < count) & ((b < count) | (b - count > a)))
     wanted = wanted[np.argsort(distance[wanted], kind="stable")]
-    wanted = wanted[: max(_PAIRS_ALWAYS, int(_PAIRS_A_PICTURE * count))]
+    wanted = wanted[:most]
     mirrored = b[wanted] >= count
     return np.stack([a[wanted], b[wanted] - count * mirrored], axis=1), mirrored, distance[wanted]
 
