@@ -41,7 +41,7 @@ MAY_USE: dict[str, set[str]] = {
     "train": {"core", "page", "data", "augment", "models", "runtime", "evaluate", "diagnose"},
     "study": {"core", "data", "models", "evaluate", "train"},
     "tune": {"core", "data", "evaluate", "train"},
-    "export": {"core", "data", "faces", "models", "runtime", "evaluate"},
+    "export": {"core", "data", "faces", "models", "runtime", "evaluate", "explain"},
 }
 MAY_USE["demo"] = set(MAY_USE)
 MAY_USE["cli"] = set(MAY_USE)

@@ -12,7 +12,7 @@ from mien.core.labels import FERPLUS10, mapping
 from mien.core.rundir import RunDir
 from mien.core.spec import ModelSpec
 
-_NOT_A_FEELING = """\
+NOT_A_FEELING = """\
 ## What an expression label is not
 
 The label names what a face looks like to people who sorted pictures into these classes. It is not what a person
@@ -36,17 +36,18 @@ def model_card(run: RunDir, spec: ModelSpec, *, weights: str) -> str:
     shows_expressions = any(mapping(head.label_set, FERPLUS10).any() for head in spec.heads)
     parts = [
         f"# {spec.provenance.get('recipe', spec.architecture)}\n",
-        _use(run.exported.name, "Expression labels for pictures of single faces" if shows_expressions else "Labels"),
-        _table("Model", _model_facts(spec, weights) | {"sha256 of the file": digest}),
+        use(run.exported.name, "Expression labels for pictures of single faces" if shows_expressions else "Labels"),
+        table("Model", model_facts(spec, weights) | {"sha256 of the file": digest}),
         _data(run),
         _figures(run, spec),
         f"## Recipe\n\n```toml\n{run.recipe.read_text(encoding='utf-8').strip()}\n```\n",
-        _NOT_A_FEELING if shows_expressions else "",
+        NOT_A_FEELING if shows_expressions else "",
     ]
     return "\n".join(part for part in parts if part)
 
 
-def _use(name: str, what: str) -> str:
+def use(name: str, what: str) -> str:
+    """How the model called `name` is asked, in the shell and in Python."""
     return (
         f"{what}. The file holds class names, input size, normalisation and calibration, and takes raw pixels.\n\n"
         f"```sh\nmien predict PICTURES --model {name}\n```\n\n"
@@ -54,12 +55,14 @@ def _use(name: str, what: str) -> str:
     )
 
 
-def _table(title: str, facts: dict[str, str]) -> str:
+def table(title: str, facts: dict[str, str]) -> str:
+    """A section of two columns."""
     rows = "".join(f"| {name} | {value} |\n" for name, value in facts.items())
     return f"## {title}\n\n| | |\n|---|---|\n{rows}"
 
 
-def _model_facts(spec: ModelSpec, weights: str) -> dict[str, str]:
+def model_facts(spec: ModelSpec, weights: str) -> dict[str, str]:
+    """What the spec says, in words."""
     options = ", ".join(f"{k} = {v}" for k, v in spec.options.items())
     colour = "grey" if spec.channels == 1 else "colour"
     seen = f", of which the centre {spec.crop}×{spec.crop} is seen" if spec.crop else ""
@@ -72,6 +75,8 @@ def _model_facts(spec: ModelSpec, weights: str) -> dict[str, str]:
     }
     for head in spec.heads:
         facts[f"head `{head.name}`"] = f"{', '.join(head.labels)} (temperature {head.temperature:g})"
+    if len(spec.heads) > 1:
+        facts["answers when nothing is asked for"] = f"head `{spec.head().name}`"
     if spec.abstain_below is not None:
         facts["unsure below"] = f"{spec.abstain_below:g}"
     return facts | {key.replace("_", " "): value for key, value in spec.provenance.items()}
@@ -85,7 +90,7 @@ def _data(run: RunDir) -> str:
     told = {"name": str(facts.get("name")), "fingerprint": str(facts.get("fingerprint"))}
     pictures = {f"pictures in {split}": f"{count:,}" for split, count in counts.items()}
     origin = {key: str(value) for key, value in (facts.get("provenance") or {}).items()}
-    return _table("Training data", told | pictures | origin)
+    return table("Training data", told | pictures | origin)
 
 
 def _figures(run: RunDir, spec: ModelSpec) -> str:
@@ -103,21 +108,22 @@ def _figures(run: RunDir, spec: ModelSpec) -> str:
 
 
 def _score(kind: str, score: dict[str, Any]) -> str:
-    accuracy = _percent(score["accuracy"], score["accuracy_interval"])
+    accuracy = percent(score["accuracy"], score["accuracy_interval"])
     header = (
         f"**{kind}** (head `{score['head']}`, {score['count']:,} pictures): accuracy {accuracy}, "
-        f"macro-F1 {_percent(score['macro_f1'])}, log loss {score['log_loss']:.3f} nats, "
-        f"expected calibration error {_percent(score['calibration_error'])}\n"
+        f"macro-F1 {percent(score['macro_f1'])}, log loss {score['log_loss']:.3f} nats, "
+        f"expected calibration error {percent(score['calibration_error'])}\n"
     )
     rows = [
-        (c["name"], f"{c['support']:,}", *(_percent(c[f], c[f"{f}_interval"]) for f in ("recall", "precision")))
+        (c["name"], f"{c['support']:,}", *(percent(c[f], c[f"{f}_interval"]) for f in ("recall", "precision")))
         for c in score["classes"]
     ]
-    table = [("label", "pictures", "recall", "precision"), ("---",) * 4, *rows]
-    return header + "\n" + "".join(f"| {' | '.join(row)} |\n" for row in table)
+    lines = [("label", "pictures", "recall", "precision"), ("---",) * 4, *rows]
+    return header + "\n" + "".join(f"| {' | '.join(row)} |\n" for row in lines)
 
 
-def _percent(value: float | None, interval: dict[str, float] | None = None) -> str:
+def percent(value: float | None, interval: dict[str, float] | None = None) -> str:
+    """A share in per cent with the ends of its interval; – where it is not defined."""
     if value is None:
         return "–"
     ends = f" ({100 * interval['low']:.1f}–{100 * interval['high']:.1f})" if interval else ""

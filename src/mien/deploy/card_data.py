@@ -107,7 +107,7 @@ class Comparison(Frozen):
 
 
 class Card(Frozen):
-    """A shipped model's card."""
+    """A shipped model's card. `comparisons` are those of the smaller files that were tried, with the fp32 one."""
 
     format: Literal[1] = 1
     name: str
@@ -119,6 +119,9 @@ class Card(Frozen):
     training: Training
     measured: Measured
     comparisons: tuple[Comparison, ...] = ()
+    calibration: dict[str, float] = Field(
+        default_factory=dict, description="head → calibration error on the half that its temperature was not fitted on"
+    )
 
 
 def read_card(path: Path) -> Card:
