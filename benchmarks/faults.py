@@ -165,14 +165,14 @@ FAULTS = (
     Case("start with a shifted output bias", ("first-loss",), spoil_start=True),
     Case("pixels scaled twice", ("wrong-normalisation",), ("data.normalise=unit",), scaled_twice),
     Case(
-        "negatives in training only",
+        "close crops in training only",
         ("fed-differently",),
-        ("augment.solarise_probability=1", "augment.solarise_threshold=0"),
+        ("augment.resized_crop_fraction=0.9",),
     ),
     Case(
         "averages that hold on to the start",
         ("averages-behind",),
-        ("average.ema_decay=0.9999", "average.ema_annealing=none"),
+        ("average.ema_decay=0.9999", 'average.ema_annealing="none"'),
     ),
     Case(
         "one epoch of large steps",
@@ -333,8 +333,10 @@ class Result:
 
 def ask(case: Case, on: str, seed: int, folder: Path) -> Result:
     """Diagnose a trained case; notes do not count."""
-    diagnosis = examine(folder / "run", data=folder / "data")
-    said = tuple(v.name for v in diagnosis.verdicts if v.severity != "note")
+    said: tuple[str, ...] = ()
+    if (folder / "run" / "recipe.toml").is_file():
+        diagnosis = examine(folder / "run", data=folder / "data")
+        said = tuple(v.name for v in diagnosis.verdicts if v.severity != "note")
     seconds = RunDir(folder).read_json(folder / "done.json")["seconds"]
     return Result(case, on, seed, said, seconds)
 

@@ -99,9 +99,15 @@ def too_short(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     if not e.has(*_PAIR):
         return None
     accuracy, train = e.column("val_accuracy"), e.column("train_eval_accuracy")
-    late = accuracy.argmax() >= (1 - limits.late_share) * len(accuracy) - 1e-9
+    late = accuracy.argmax() + 1 > (1 - limits.late_share) * len(accuracy)
     gained = _gained(e, limits)
-    if not late or gained < limits.late_gain or train[-1] > 0.85 or train[-1] - accuracy[-1] > limits.overfit_gap:
+    if (
+        not late
+        or accuracy[-1] < e.chance
+        or gained < limits.late_gain
+        or train[-1] > 0.85
+        or train[-1] - accuracy[-1] > limits.overfit_gap
+    ):
         return None
     gain = "in the first epoch" if len(accuracy) == 1 else f"by {100 * gained:.1f} points in the last quarter"
     return Verdict(

@@ -32,9 +32,11 @@ def first_loss(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     classes = len(e.counts.get("train", {}))
     votes = bool(len(e.column("val_ferplus_accuracy")))
     expected = expected_first_loss(e.recipe, classes, votes=votes) if classes > 1 else None
-    if expected is None or not e.has("first_loss") or e.recipe.model.start_from:
+    if expected is None or not e.has("first_loss"):
         return None
     found = float(e.column("first_loss")[0])
+    if e.recipe.model.start_from and found < expected:
+        return None  # it has learned before
     if abs(found - expected) <= limits.first_loss_share * expected:
         return None
     return Verdict(
@@ -75,7 +77,7 @@ def rate_too_high(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     unlearned = (
         accuracy.max() < e.chance + 0.1 and update > limits.update_stuck and loss[1:].min(initial=9e9) > 0.97 * first
     )
-    stuck = unlearned and loss[0] > 1.01 * first
+    stuck = unlearned and loss[0] > 1.01 * first and e.epochs >= limits.stuck_epochs
     wild = jumps > limits.jump_accuracy and update > limits.update_high / 4
     if not (stuck or wild or update > 2 * limits.update_high):
         return None

@@ -127,11 +127,15 @@ def _fit(data: Dataset, recipe: Recipe, tell: Tell | None) -> Iterator[Check]:
             except DivergedError as error:
                 broken = error.message
                 break
+            if _has_fitted(losses):
+                break
             if tell is not None:
                 tell(len(losses), STEPS)
     votes = recipe.data.votes and data.has_votes
     if losses and (expected := expected_first_loss(plain, len(data.labels), votes=votes)) is not None:
-        passed = abs(losses[0] - expected) <= LIMITS.first_loss_share * expected or recipe.model.start_from is not None
+        passed = abs(losses[0] - expected) <= LIMITS.first_loss_share * expected or (
+            recipe.model.start_from is not None and losses[0] < expected
+        )
         seen = f"first loss {losses[0]:.3f}, guessing gives {expected:.3f}"
         yield Check("first loss", passed, seen, "" if passed else "look at data.normalise, the labels, the start")
     yield _fitted(losses, broken, recipe)
@@ -143,9 +147,14 @@ def _fitted(losses: list[float], broken: str, recipe: Recipe) -> Check:
     if broken:
         return Check("fits 64 pictures", False, broken, lower)
     first, last = losses[0], float(np.mean(losses[-10:]))
-    passed = last < 0.5 * first
+    passed = _has_fitted(losses)
     seen = f"loss {first:.3f} → {last:.3f} in {len(losses)} steps on {FITTED} pictures, without augmentation"
     return Check("fits 64 pictures", passed, seen, "" if passed else f"labels, normalisation or rate: {lower}")
+
+
+def _has_fitted(losses: list[float]) -> bool:
+    """Whether the last ten steps have less than half of the first loss in the mean."""
+    return len(losses) > 10 and float(np.mean(losses[-10:])) < 0.5 * losses[0]
 
 
 def _batches(batches: Batches) -> Iterator[Batch]:

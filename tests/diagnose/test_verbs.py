@@ -1,0 +1,113 @@
+"""`mien diagnose` and `mien doctor` on tiny trainings, and what a training notes of its health."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.cli.app import run as cli
+from mien.core import recipe as recipes
+from mien.data.dataset import Dataset
+from mien.diagnose.reading import compare_splits, read_columns
+from mien.train.doctor import _fitted
+
+TINY = (
+    *("model.name=mien-s", 'model.options={widths="8,8,8,8"}', "data.votes=false", "train.precision=fp32"),
+    *("train.batch_size=20", "train.probe=40", "train.device=cpu", "data.crop=20"),
+)
+
+
+def flags(settings: Sequence[str]) -> list[str]:
+    return [part for setting in settings for part in ("--set", setting)]
+
+
+def trained(data: Dataset, out: Path, *settings: str) -> int:
+    return cli(["train", str(data.path), "--recipe", "mien-s", "--out", str(out), *flags((*TINY, *settings))])
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    found = json.loads(capsys.readouterr().out)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_run_that_was_not_trained_is_told_so_and_the_file_is_written(
+    bar_set: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert trained(bar_set, tmp_path / "r", "train.epochs=2", "optimiser.learning_rate=1e-7") == 0
+    capsys.readouterr()
+    assert cli(["diagnose", str(tmp_path / "r"), "--json"]) == 0
+    said = told(capsys)
+    assert said == json.loads((tmp_path / "r" / "diagnosis.json").read_text())
+    assert "learning-rate-too-low" in [v["name"] for v in said["verdicts"]]  # type: ignore[attr-defined]
+    assert cli(["diagnose", str(tmp_path / "r")]) == 0
+    assert len(capsys.readouterr().out.splitlines()) < 10
+
+
+def test_a_divergence_is_kept_for_the_diagnosis(
+    bar_set: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert trained(bar_set, tmp_path / "r", "train.epochs=3", "optimiser.learning_rate=1e12") == 2
+    capsys.readouterr()
+    assert cli(["diagnose", str(tmp_path / "r"), "--json"]) == 0
+    assert told(capsys)["verdicts"][0]["name"] == "learning-rate-too-high"  # type: ignore[index]
+
+
+def test_health_has_a_row_an_epoch_and_figures_in_their_range(bar_set: Dataset, tmp_path: Path) -> None:
+    assert trained(bar_set, tmp_path / "r", "train.epochs=2", "optimiser.clip_norm=1e-6") == 0
+    health = read_columns(tmp_path / "r" / "health.csv")
+    assert health["epoch"].tolist() == [1, 2]
+    assert health["clipped_share"].tolist() == [1, 1]
+    assert (health["update_ratio"] > 0).all()
+    dead = np.stack([v for name, v in health.items() if name.startswith("dead:")])
+    assert ((dead >= 0) & (dead <= 1)).all()
+    assert any(name.startswith("spread:") for name in health)
+
+
+def test_no_run_and_a_damaged_history_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["diagnose", str(tmp_path)]) == 2
+    assert "not a run folder" in capsys.readouterr().err
+
+
+def test_the_splits_of_the_bars_share_no_picture(bar_set: Dataset) -> None:
+    splits = compare_splits(bar_set)
+    assert splits.copied == 0
+    assert max(map(abs, splits.shift)) < 0.5
+
+
+def test_the_doctor_passes_a_recipe_that_learns(bar_set: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    code = cli(
+        [
+            "doctor",
+            "mien-s",
+            str(bar_set.path),
+            "--json",
+            *flags(("augment.erase_pixels=0", "augment.erase_probability=0", *TINY)),
+        ]
+    )
+    said = told(capsys)
+    checks = {c["name"]: c["passed"] for c in said["checks"]}  # type: ignore[attr-defined]
+    assert checks["fits 64 pictures"]
+    assert checks["first loss"]
+    assert checks["leakage"]
+    assert (code == 0) == all(checks.values())
+
+
+def test_the_doctor_ends_with_1_when_a_check_fails(bar_set: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = flags((*TINY, "data.train_on_val=true"))
+    assert cli(["doctor", "mien-s", str(bar_set.path), "--json", *settings]) == 1
+    failed = [c["name"] for c in told(capsys)["checks"] if not c["passed"]]  # type: ignore[attr-defined]
+    assert "leakage" in failed
+
+
+@pytest.mark.parametrize(
+    ("losses", "passed"), [([2.0] * 200, False), ([2.0] * 20 + [0.9] * 10, True), ([2.0, 0.1], False)]
+)
+def test_fitted_is_half_of_the_first_loss(losses: list[float], passed: bool) -> None:
+    check = _fitted(losses, "", recipes.read("mien-s"))
+    assert check.passed == passed
+    assert bool(check.hint) != passed
