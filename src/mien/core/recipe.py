@@ -77,6 +77,7 @@ class TrainConfig(Frozen):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     probe: int = Field(default=4096, ge=0, description="training pictures measured in eval mode each epoch")
     checkpoint_minutes: float = Field(default=2, ge=0)
+    events: bool = Field(default=True, description="write TensorBoard event files into the run folder")
 
 
 class Recipe(Frozen):

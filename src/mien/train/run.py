@@ -17,6 +17,7 @@ from mien.core.spec import ModelSpec
 from mien.data.dataset import Dataset
 from mien.train import checkpoint
 from mien.train.checkpoint import Progress
+from mien.train.events import recorded
 from mien.train.loop import Watcher, fit
 from mien.train.machine import Machine
 from mien.train.prepare import prepare
@@ -60,7 +61,9 @@ def train(data: Dataset, recipe: Recipe, out: Path, watcher: Watcher, *, tell: T
         write_environment(run, environment(machine))
         write_recipe(run, recipe)
     machine.wait()
-    return Finished(run, fit(parts, learner, Progress(), _logged(watcher, run, machine)), parts.store.spec)
+    progress = Progress()
+    seen = recorded(watcher, parts, learner, progress)
+    return Finished(run, fit(parts, learner, progress, _logged(seen, run, machine)), parts.store.spec)
 
 
 def resume(run: RunDir, data: Dataset, watcher: Watcher, *, settings: Sequence[str] = ()) -> Finished:
@@ -87,7 +90,8 @@ def resume(run: RunDir, data: Dataset, watcher: Watcher, *, settings: Sequence[s
         now = {**environment(machine), "from_epoch": progress.epoch, "from_step": progress.step}
         write_environment(run, {**before, "resumed": [*before.get("resumed", []), now]})
         write_recipe(run, recipe)
-    return Finished(run, fit(parts, learner, progress, _logged(watcher, run, machine)), parts.store.spec)
+    seen = recorded(watcher, parts, learner, progress)
+    return Finished(run, fit(parts, learner, progress, _logged(seen, run, machine)), parts.store.spec)
 
 
 def _require_free(run: RunDir) -> None:

@@ -68,9 +68,13 @@ def read_at(path: Path, offset: int) -> bytes:
         return file.read(length)
 
 
+def framed(data: bytes) -> bytes:
+    """One record as it stands in a file."""
+    length = _LENGTH.pack(len(data))
+    return b"".join((length, _CRC.pack(masked_crc(length)), data, _CRC.pack(masked_crc(data))))
+
+
 def write_records(path: Path, records: Iterable[bytes]) -> None:
     """Write records atomically."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        for data in records:
-            length = _LENGTH.pack(len(data))
-            file.writelines((length, _CRC.pack(masked_crc(length)), data, _CRC.pack(masked_crc(data))))
+        file.writelines(framed(data) for data in records)
