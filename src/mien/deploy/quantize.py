@@ -134,7 +134,8 @@ def _half(tensor: TensorProto, model: Path) -> NDArray[np.float16]:
     values = numpy_helper.to_array(tensor)
     if np.abs(values).max() > np.finfo(np.float16).max:
         raise MienError(f"{model}: weights {tensor.name} are too large for fp16", hint="keep the fp32 file")
-    return values.astype(np.float16)
+    halved: NDArray[np.float16] = values.astype(np.float16)
+    return halved
 
 
 def _fp32_spec(model: Path) -> ModelSpec:
