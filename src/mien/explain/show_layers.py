@@ -58,7 +58,7 @@ def write(of: Subject, folder: Path, tell: Tell) -> list[Shown]:
         save(activation_grid(image, maps, text), folder / GROUP / "activations.png")
         shown.append(Shown("Activations", text, f"{GROUP}/activations.png", GROUP))
     tell(1, 2)
-    text = "Weights of each layer; a layer that learned nothing keeps the narrow bell it began with."
+    text = "How the weights of each layer are spread, each with its own scale."
     save(weight_histograms(of.classifier, text), folder / GROUP / "weights.png")
     return [*shown, Shown("Weights", text, f"{GROUP}/weights.png", GROUP)]
 
