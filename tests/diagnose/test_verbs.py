@@ -11,8 +11,11 @@ import pytest
 
 from mien.cli.app import run as cli
 from mien.core import recipe as recipes
+from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
-from mien.diagnose.reading import compare_splits, read_columns
+from mien.diagnose.reading import compare_splits, evaluated_answers, read_columns, stored_answers
+from mien.evaluate.answerer import open_answerer
+from mien.evaluate.evaluate import evaluate
 from mien.train.doctor import _fitted
 
 TINY = (
@@ -46,6 +49,20 @@ def test_a_run_that_was_not_trained_is_told_so_and_the_file_is_written(
     assert "learning-rate-too-low" in [v["name"] for v in said["verdicts"]]  # type: ignore[attr-defined]
     assert cli(["diagnose", str(tmp_path / "r")]) == 0
     assert len(capsys.readouterr().out.splitlines()) < 10
+
+
+def test_predictions_of_an_evaluation_are_those_that_would_be_made(bar_set: Dataset, tmp_path: Path) -> None:
+    run = tmp_path / "r"
+    assert trained(bar_set, run, "train.epochs=1") == 0
+    assert stored_answers(RunDir(run)) is None
+    made = evaluated_answers(evaluate(open_answerer(run), bar_set), bar_set)
+    assert cli(["eval", str(run), str(bar_set.path)]) == 0
+    stored = stored_answers(RunDir(run))
+    assert made is not None
+    assert stored is not None
+    assert stored.labels == made.labels
+    assert np.array_equal(stored.ids, made.ids)
+    assert np.allclose(stored.probabilities, made.probabilities, atol=1e-6)
 
 
 def test_a_divergence_is_kept_for_the_diagnosis(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -73,7 +74,7 @@ def stored_answers(run: RunDir) -> Answers | None:
     except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
         raise MienError(f"{path}: damaged ({error})", hint="run mien eval again") from None
     name, labels = next(iter(heads.items()))
-    table = table.filter(pa.compute.equal(table["split"], "val"))
+    table = table.filter(pc.equal(table["split"], "val"))
     right = np.array([labels.index(x) if x in labels else -1 for x in table["label"].to_pylist()], np.int64)
     probabilities = np.stack([table[f"p_{name}_{one}"].to_numpy() for one in labels], axis=1)
     return _labelled(right, probabilities, tuple(labels))
