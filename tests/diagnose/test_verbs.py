@@ -11,11 +11,13 @@ import pytest
 
 from mien.cli.app import run as cli
 from mien.core import recipe as recipes
+from mien.core.files import write_json
 from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
-from mien.diagnose.reading import compare_splits, evaluated_answers, read_columns, stored_answers
+from mien.diagnose.reading import compare_splits, evaluated_answers, stored_answers
 from mien.evaluate.answerer import open_answerer
 from mien.evaluate.evaluate import evaluate
+from mien.evaluate.history import read_columns
 from mien.train.doctor import _fitted
 
 TINY = (
@@ -63,6 +65,16 @@ def test_predictions_of_an_evaluation_are_those_that_would_be_made(bar_set: Data
     assert stored.labels == made.labels
     assert np.array_equal(stored.ids, made.ids)
     assert np.allclose(stored.probabilities, made.probabilities, atol=1e-6)
+
+
+def test_predictions_for_other_data_than_the_runs_are_not_used(bar_set: Dataset, tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "r")
+    assert trained(bar_set, run.path, "train.epochs=1") == 0
+    assert cli(["eval", str(run.path), str(bar_set.path)]) == 0
+    facts = run.read_json(run.evaluation / "metrics.json")
+    facts["dataset"]["fingerprint"] = "of another set"
+    write_json(run.evaluation / "metrics.json", facts)
+    assert stored_answers(run) is None
 
 
 def test_a_divergence_is_kept_for_the_diagnosis(

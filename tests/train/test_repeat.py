@@ -90,6 +90,17 @@ def test_another_recipe_or_set_does_not_mix_into_a_folder(
         repeat(bar_set, short, tmp_path / "r", lambda *_: watched(), folds=2)
 
 
+def test_a_key_of_recipes_that_came_later_does_not_shut_a_folder(
+    bar_set: Dataset, short: Recipe, watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = repeat(bar_set, short, tmp_path / "r", lambda *_: watched())
+    written = json.loads((tmp_path / "r" / repeats.FILE).read_text())
+    del written["recipe"]["train"]["events"]
+    (tmp_path / "r" / repeats.FILE).write_text(json.dumps(written))
+    monkeypatch.setattr(repeats, "train", None)
+    assert repeat(bar_set, short, tmp_path / "r", lambda *_: watched())["runs"] == before["runs"]
+
+
 def test_folds_show_every_picture_once_as_val_and_keep_copies_and_classes_together(
     bar_set: Dataset, tmp_path: Path
 ) -> None:

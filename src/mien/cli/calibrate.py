@@ -9,9 +9,9 @@ from rich.markup import escape
 
 from mien.cli.output import console, print_json, progress
 from mien.core.errors import MienError
-from mien.core.rundir import RunDir
+from mien.core.rundir import data_of
 from mien.data import dataset as datasets
-from mien.evaluate.answerer import Weights, open_answerer
+from mien.evaluate.answerer import Weights, model_file, open_answerer
 from mien.explain import show_calibration
 from mien.explain.calibrate import Calibration, calibrate, store
 from mien.train.machine import check_device
@@ -38,7 +38,7 @@ def command(
     Accuracy stays as it is. The figures printed are cross-fitted: each half of the pictures is measured under the
     temperature and threshold of the other. Export the run afterwards, so that the exported file has them too.
     """
-    file = weights_file(model, weights)
+    file = model_file(model, weights)
     if file.suffix == ".onnx" and not dry_run:
         raise MienError(
             f"{file}: the temperatures of an exported file are part of its graph",
@@ -61,21 +61,6 @@ def command(
         print_json(facts | done.to_json())
     else:
         _print(done, file, stored=not dry_run)
-
-
-def weights_file(model: Path, weights: Weights) -> Path:
-    """The weights file of a run, or the file itself."""
-    if not model.is_dir():
-        return model
-    run = RunDir(model).require()
-    return {"best": run.best, "last": run.last}[weights]
-
-
-def data_of(model: Path) -> Path:
-    """The data a run was trained on. Raises MienError for a file, which does not say where they are."""
-    if not model.is_dir():
-        raise MienError(f"{model}: a file does not say where its data are", hint="give the packed data set after it")
-    return RunDir(model).data_path()
 
 
 def _print(done: Calibration, file: Path, *, stored: bool) -> None:

@@ -11,11 +11,11 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress
 
-from mien.cli.calibrate import data_of, weights_file
 from mien.cli.output import console, print_json, progress
 from mien.core.errors import MienError
+from mien.core.rundir import data_of
 from mien.data import dataset as datasets
-from mien.evaluate.answerer import OnnxAnswerer, TorchAnswerer, Weights
+from mien.evaluate.answerer import OnnxAnswerer, TorchAnswerer, Weights, model_file
 from mien.explain.index import FILE
 from mien.explain.run import INSIDE, Watch, chosen, explain
 from mien.explain.subject import Subject, Tell, subject
@@ -43,7 +43,7 @@ def command(
     folder = out or (model / "explain" if model.is_dir() else None)
     if folder is None:
         raise MienError(f"{model}: a file has no folder for its explanation", hint="give one with --out FOLDER")
-    file = weights_file(model, weights)
+    file = model_file(model, weights)
     parts = chosen(only, inside=file.suffix != ".onnx")
     if not parts:
         raise MienError(f"{file}: an exported file cannot be looked into", hint="give its run or .safetensors file")
@@ -64,8 +64,6 @@ def command(
 def _asked(file: Path, dataset: datasets.Dataset, split: str, device: str) -> Subject:
     if file.suffix == ".onnx":
         return subject(OnnxAnswerer(file), None, dataset, split=split)
-    if file.suffix != ".safetensors":
-        raise MienError(f"{file}: not a model", hint="give a run folder, a .safetensors file or an .onnx file")
     classifier = load_classifier(file)[0]
     return subject(TorchAnswerer(classifier, name=str(file), device=device), classifier, dataset, split=split)
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import tomllib
 import typing
 from collections.abc import Sequence
-from importlib import resources
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from mien.core.augmentation import AugmentConfig as AugmentConfig
 from mien.core.errors import MienError, unknown_name
+from mien.core.named_toml import read_tree, shipped_names
 from mien.core.phases import phases
 from mien.core.recipe_check import check
 from mien.core.recipe_keys import (
@@ -110,8 +109,7 @@ class Recipe(Frozen):
 
 def names() -> list[str]:
     """The recipes that come with mien."""
-    folder = resources.files("mien") / "recipes"
-    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+    return shipped_names("recipes")
 
 
 def read(name_or_path: str, settings: Sequence[str] = ()) -> Recipe:
@@ -120,20 +118,7 @@ def read(name_or_path: str, settings: Sequence[str] = ()) -> Recipe:
     Raises:
         MienError: no such recipe, damaged TOML, an unknown key (names the nearest) or a value out of range.
     """
-    path = Path(name_or_path)
-    if path.suffix == ".toml" or path.is_file():
-        if not path.is_file():
-            raise MienError(f"{path}: no such recipe file", hint=f"shipped recipes: {', '.join(names())}")
-        text = path.read_text(encoding="utf-8")
-    elif name_or_path in names():
-        text = (resources.files("mien") / "recipes" / f"{name_or_path}.toml").read_text(encoding="utf-8")
-    else:
-        raise unknown_name("recipe", name_or_path, names())
-    try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise MienError(f"{name_or_path}: not valid TOML ({error})") from None
-    tree.setdefault("name", path.stem)
+    tree = read_tree("recipe", name_or_path, folder="recipes")
     return build(apply_settings(tree, settings), source=name_or_path)
 
 

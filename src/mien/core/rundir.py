@@ -112,3 +112,10 @@ class RunDir:
                 f"{self.path}: not a run folder (no recipe.toml)", hint="give the folder `mien train` wrote"
             )
         return self
+
+
+def data_of(model: Path) -> Path:
+    """The packed set a run was trained on. Raises MienError for a file, which does not say where its data are."""
+    if not model.is_dir():
+        raise MienError(f"{model}: a file does not say where its data are", hint="give the packed data set after it")
+    return RunDir(model).data_path()

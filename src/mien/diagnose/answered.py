@@ -1,5 +1,5 @@
-"""Rules over the predictions of validation: weak classes, confused pairs, imbalance, calibration, "
-"how sure a figure is."""
+"""Rules over the predictions of validation: weak classes, confused pairs, imbalance, calibration,
+how sure a figure is."""
 
 from __future__ import annotations
 

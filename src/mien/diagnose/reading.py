@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mien.core import recipe as recipes
@@ -19,7 +13,9 @@ from mien.core.errors import MienError
 from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
 from mien.diagnose.evidence import Answers, Column, Evidence, Fed, Splits
+from mien.evaluate.answered import read_answers
 from mien.evaluate.evaluate import Evaluation
+from mien.evaluate.history import read_columns
 
 PICTURES = 2000  # of each split, whose brightness and contrast are compared
 
@@ -52,32 +48,16 @@ def read_evidence(run: RunDir, data: Dataset | None, extra: Extra) -> Evidence:
     )
 
 
-def read_columns(path: Path) -> dict[str, Column]:
-    """A CSV file of figures by column (n,), NaN where a cell is empty. Raises MienError when it is damaged."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        names = list(rows[0]) if rows else []
-        return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
-    except (OSError, ValueError, TypeError) as error:
-        raise MienError(f"{path}: damaged ({error})", hint="mien resume writes it again") from None
-
-
 def stored_answers(run: RunDir) -> Answers | None:
-    """The predictions of an earlier `mien eval` on val; None where there are none, or of another split."""
-    path = run.evaluation / "predictions.parquet"
-    if not path.is_file():
+    """The predictions of an earlier `mien eval` on val of the run's own data; None where there are none of these."""
+    if not (run.evaluation / "predictions.parquet").is_file():
         return None
-    try:
-        table = pq.read_table(path)
-        heads = json.loads((table.schema.metadata or {})[b"mien"])["heads"]
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
-        raise MienError(f"{path}: damaged ({error})", hint="run mien eval again") from None
-    name, labels = next(iter(heads.items()))
-    table = table.filter(pc.equal(table["split"], "val"))
-    right = np.array([labels.index(x) if x in labels else -1 for x in table["label"].to_pylist()], np.int64)
-    probabilities = np.stack([table[f"p_{name}_{one}"].to_numpy() for one in labels], axis=1)
-    return _labelled(right, probabilities, tuple(labels))
+    told = read_answers(run.path)
+    if told.split != "val" or told.fingerprint != run.read_json(run.data).get("fingerprint"):
+        return None
+    name, labels = next(iter(told.heads.items()))
+    ids = np.array([labels.index(one) if one in labels else -1 for one in told.label.tolist()], np.int64)
+    return _labelled(ids, told.probabilities[name], tuple(labels))
 
 
 def evaluated_answers(evaluation: Evaluation, data: Dataset) -> Answers | None:

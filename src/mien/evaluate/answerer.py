@@ -128,14 +128,23 @@ def open_answerer(
     Raises:
         MienError: nothing there, not a model, or a run without these weights.
     """
-    if path.suffix == ".onnx":
-        return OnnxAnswerer(path)
+    file = model_file(path, weights)
+    if file.suffix == ".onnx":
+        return OnnxAnswerer(file)
+    return TorchAnswerer(load_classifier(file)[0], name=str(file), device=device, precision=precision)
+
+
+def model_file(path: Path, weights: Weights = "best") -> Path:
+    """The weights file of a run folder, or the `.safetensors` or `.onnx` file itself.
+
+    Raises:
+        MienError: nothing there, not a model, or a run without these weights.
+    """
     if not path.exists():
         raise MienError(f"{path}: no such run or model")
-    if path.is_file() and path.suffix != ".safetensors":
+    if path.is_file() and path.suffix not in (".safetensors", ".onnx"):
         raise MienError(f"{path}: not a model", hint="give a run folder, a .safetensors file or an .onnx file")
-    file = path if path.is_file() else _weights_of(path, weights)
-    return TorchAnswerer(load_classifier(file)[0], name=str(file), device=device, precision=precision)
+    return path if path.is_file() else _weights_of(path, weights)
 
 
 def _weights_of(path: Path, weights: Weights) -> Path:

@@ -1,9 +1,12 @@
-"""The history of a run read back: one row of figures an epoch."""
+"""Tables of a run read back, such as its history: one row of figures an epoch."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mien.core.errors import MienError
 from mien.core.rundir import RunDir
@@ -15,10 +18,23 @@ def read_history(run: RunDir) -> list[dict[str, float]]:
     Raises:
         MienError: a cell is no number; names file, row and column.
     """
-    if not run.history.is_file():
-        return []
-    with run.history.open(encoding="utf-8", newline="") as file:
-        return [_row(run.history, number, cells) for number, cells in enumerate(csv.DictReader(file), 2)]
+    return _rows(run.history) if run.history.is_file() else []
+
+
+def read_columns(path: Path) -> dict[str, NDArray[np.float64]]:
+    """The columns (n,) of such a table, NaN where a cell is empty.
+
+    Raises:
+        MienError: a cell is no number; names file, row and column.
+    """
+    rows = _rows(path)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}
+
+
+def _rows(path: Path) -> list[dict[str, float]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return [_row(path, number, cells) for number, cells in enumerate(csv.DictReader(file), 2)]
 
 
 def _row(path: Path, number: int, cells: dict[str, str | None]) -> dict[str, float]:

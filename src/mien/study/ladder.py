@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
-from importlib import resources
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
 from mien.core import recipe as recipes
 from mien.core.errors import MienError, unknown_name
+from mien.core.named_toml import read_tree, shipped_names
 from mien.core.recipe import Recipe
 from mien.core.spec import Frozen
 
@@ -83,8 +81,7 @@ class Planned(Frozen):
 
 def names() -> list[str]:
     """The ladders that come with mien."""
-    folder = resources.files("mien") / "ladders"
-    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+    return shipped_names("ladders")
 
 
 def read(name_or_path: str) -> Ladder:
@@ -93,20 +90,7 @@ def read(name_or_path: str) -> Ladder:
     Raises:
         MienError: no such ladder, damaged TOML, an unknown key, or steps that do not fit together.
     """
-    path = Path(name_or_path)
-    if path.suffix == ".toml":
-        if not path.is_file():
-            raise MienError(f"{path}: no such ladder file", hint=f"shipped ladders: {', '.join(names())}")
-        text = path.read_text(encoding="utf-8")
-    elif name_or_path in names():
-        text = (resources.files("mien") / "ladders" / f"{name_or_path}.toml").read_text(encoding="utf-8")
-    else:
-        raise unknown_name("ladder", name_or_path, names())
-    try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise MienError(f"{name_or_path}: not valid TOML ({error})") from None
-    return build({"name": path.stem, **tree}, source=name_or_path)
+    return build(read_tree("ladder", name_or_path, folder="ladders"), source=name_or_path)
 
 
 def build(tree: dict[str, Any], *, source: str) -> Ladder:

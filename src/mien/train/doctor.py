@@ -1,5 +1,5 @@
-"""Checks of a recipe on a data set before a training, each a few seconds or a minute: Karpathy "
-"2019's list, measured."""
+"""Checks of a recipe on a data set before a training, each a few seconds or a minute: the list of
+Karpathy 2019, measured."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mien.core import recipe as recipes
 from mien.core.errors import MienError
 from mien.core.files import write_json, write_text
 from mien.core.recipe import Recipe
@@ -102,6 +103,8 @@ def _begun(out: Path, facts: Row) -> list[Row]:
     if not path.is_file():
         return []
     told = json.loads(path.read_text(encoding="utf-8"))
+    # A key of recipes that is newer than the file has its default there.
+    told["recipe"] = recipes.build(told["recipe"], source=str(path)).model_dump(mode="json")
     for key, value in facts.items():
         if told.get(key) != value:
             raise MienError(f"{out}: its runs have another {key}", hint="choose another --out")

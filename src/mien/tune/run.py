@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from mien.core.files import atomic_folder
 from mien.core.recipe import Recipe
 from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
+from mien.evaluate.history import read_history
 from mien.train.checkpoint import Progress
 from mien.train.loop import Watcher
 from mien.train.run import resume, train
@@ -134,10 +134,7 @@ def _inherit(run: RunDir, before: Path) -> bool:
 
 def _history(run: RunDir) -> list[dict[str, float | int]]:
     """Epochs that were told of by the attempt before; the last one may have been published and not told."""
-    if not run.history.is_file():
-        return []
-    with run.history.open(encoding="utf-8", newline="") as file:
-        return [{"epoch": int(r["epoch"]), "val_accuracy": float(r["val_accuracy"])} for r in csv.DictReader(file)]
+    return [{"epoch": int(row["epoch"]), "val_accuracy": row["val_accuracy"]} for row in read_history(run)]
 
 
 class _LostError(Exception):
