@@ -32,6 +32,9 @@ class SquareDetector:
         """Stands in for a detector's class as well."""
         return self
 
+    def quicker(self) -> SquareDetector:
+        return self
+
     def detect(self, pictures: Sequence[Pixels]) -> list[Faces]:
         self.sizes += [picture.shape[:2] for picture in pictures]
         return [find(picture) for picture in pictures]

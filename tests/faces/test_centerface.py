@@ -109,14 +109,14 @@ def test_large_batches_are_divided(
 ) -> None:
     runs: list[int] = []
     monkeypatch.setattr(centerface, "_MAX_RUN_PIXELS", 2 * 128 * 128)
-    session = detector._session
+    session = detector._net.session
 
     class Counted:
         def run(self, names: object, inputs: dict[str, np.ndarray]) -> object:
             runs.extend(map(len, inputs.values()))
             return session.run(names, inputs)
 
-    monkeypatch.setattr(detector, "_opened", Counted())
+    monkeypatch.setattr(detector._net, "_opened", Counted())
     assert list(map(len, detector.detect([np.asarray(astronaut.resize((128, 128)))] * 5))) == [1] * 5
     assert runs == [2, 2, 1]
 
@@ -139,6 +139,15 @@ def test_larger_looks_find_smaller_faces(astronaut: Image.Image) -> None:
     crowd.paste(astronaut.resize((110, 110)), (600, 500))  # a face of 19 px
     assert not len(find(CenterFace(longest_side=320, threads=1), crowd))
     assert len(find(CenterFace(longest_side=1200, threads=1), crowd)) == 1
+
+
+@pytest.mark.parametrize(("side", "quick"), [(1280, 640), (640, 320), (500, 320), (320, 320), (200, 200)])
+def test_a_quick_look_is_at_half_the_size_but_not_below_320_px(side: int, quick: int) -> None:
+    detector = CenterFace(longest_side=side, min_score=0.7, threads=1)
+    other = detector.quicker()
+    assert (other.longest_side, other.min_score) == (quick, 0.7)
+    assert detector.longest_side == side
+    assert other._net is detector._net
 
 
 def test_a_picture_without_a_face_has_none(detector: CenterFace) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from face_toys import SquareDetector, find, scene
 
+from mien.faces.detector import Faces
 from mien.video.follow import Follower
 
 WINDOW, FRAME = (128, 128), (480, 640)
@@ -49,7 +52,7 @@ def test_a_face_beside_others_is_found_with_the_next_full_search() -> None:
     assert [len(follower.find(alone if i < 2 else both)) for i in range(8)] == [1, 1, 1, 1, 1, 1, 2, 2]
 
 
-def test_with_nobody_in_sight_every_frame_is_searched() -> None:
+def test_without_a_quick_detector_nobody_in_sight_is_searched_for_in_every_frame() -> None:
     detector = SquareDetector()
     follower = Follower(detector, every=10)
     for frame in (scene(*FRAME), scene(*FRAME), scene(*FRAME, (60, 100, 60)), scene(*FRAME, (62, 100, 60))):
@@ -57,7 +60,58 @@ def test_with_nobody_in_sight_every_frame_is_searched() -> None:
     assert detector.sizes == [FRAME, FRAME, FRAME, WINDOW]
 
 
-def test_many_faces_are_searched_for_in_whole_frames() -> None:
+class Half(SquareDetector):
+    """A quick detector: does not see squares of less than 40 px."""
+
+    def detect(self, pictures: Sequence[np.ndarray]) -> list[Faces]:
+        found = super().detect(pictures)
+        return [faces.take(faces.boxes[:, 2] - faces.boxes[:, 0] >= 40) for faces in found]
+
+
+def looks(frames: Sequence[np.ndarray], *, every: int) -> tuple[list[int], list[str]]:
+    """How many faces each frame has to a follower, and whether a full, a quick search or windows found them."""
+    full, quick = SquareDetector(), Half()
+    follower = Follower(full, quick=quick, every=every)
+    counts, ways = [], []
+    for frame in frames:
+        before = len(full.sizes), len(quick.sizes)
+        counts.append(len(follower.find(frame)))
+        asked = ["window" if size == WINDOW else "full" for size in full.sizes[before[0] :]]
+        ways.append("+".join([*["quick"] * (len(quick.sizes) - before[1]), *dict.fromkeys(asked)]))
+    return counts, ways
+
+
+def test_with_nobody_in_sight_frames_between_are_searched_quickly() -> None:
+    nobody, somebody = scene(*FRAME), scene(*FRAME, (60, 100, 60))
+    counts, ways = looks([nobody, nobody, nobody, somebody, somebody], every=10)
+    assert counts == [0, 0, 0, 1, 1]
+    assert ways == ["full", "quick", "quick", "quick", "window"]
+
+
+def test_who_is_too_small_for_a_quick_search_is_found_with_the_next_full_one_and_then_followed() -> None:
+    nobody, far = scene(*FRAME), scene(*FRAME, (60, 100, 30))
+    counts, ways = looks([nobody, far, far, far, far, far], every=4)
+    assert counts == [0, 0, 0, 0, 1, 1]
+    assert ways == ["full", "quick", "quick", "quick", "full", "window"]
+
+
+def test_many_faces_are_searched_for_quickly_as_long_as_all_are_there() -> None:
+    crowd = [(10 + 50 * i, 100, 42) for i in range(12)]
+    shrinks = [*crowd[:-1], (560, 100, 30)]
+    frames = [scene(*FRAME, *crowd), scene(*FRAME, *crowd), scene(*FRAME, *shrinks), scene(*FRAME, *crowd[:-1])]
+    counts, ways = looks(frames, every=10)
+    assert counts == [12, 12, 12, 11]
+    assert ways == ["full", "quick", "quick+full", "quick+full"]
+
+
+def test_a_new_face_does_not_stand_in_for_one_that_is_gone() -> None:
+    crowd = [(10 + 50 * i, 100, 42) for i in range(11)]
+    before = scene(*FRAME, *crowd, (560, 100, 42))
+    after = scene(*FRAME, *crowd, (560, 300, 42))
+    assert looks([before, after], every=10)[1] == ["full", "quick+full"]
+
+
+def test_without_a_quick_detector_many_faces_are_searched_for_in_whole_frames() -> None:
     detector = SquareDetector()
     follower = Follower(detector, every=10)
     crowd = scene(*FRAME, *[(10 + 50 * i, 100, 30) for i in range(12)])

@@ -48,6 +48,9 @@ def command(
     split: str | None = typer.Option(None, help="Of packed data sets: train, val or test; else all."),
     detect_size: int = typer.Option(PHOTO_SIDE, min=32, help="Longer side in px that faces are looked for at."),
     min_score: float = typer.Option(MIN_SCORE, min=0, max=1, help="Leave out faces the detector is less sure of."),
+    unsure_below: float | None = typer.Option(
+        None, min=0, max=1, help="Mark answers less probable than this as unsure; else as the model says."
+    ),
     batch_size: int = typer.Option(BATCH_SIZE, min=1, help="Pictures at a time; the answers do not depend on it."),
     threads: int | None = typer.Option(None, min=1, help="Threads to compute with."),
     csv: Path | None = typer.Option(None, help="Write every probability to this file."),
@@ -62,7 +65,7 @@ def command(
     A picture that is one cut-out face already is recognised as such; --faces says it where that is known. Exit code
     1: some pictures could not be read, the rest is answered.
     """
-    predictor = Predictor(model, threads=threads)
+    predictor = Predictor(model, threads=threads, unsure_below=unsure_below)
     names = predictor.label_names(labels=labels, head=head)
     asked = [one for path in paths for one in _pictures(path, split)]
     if draw:

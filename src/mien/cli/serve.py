@@ -26,6 +26,9 @@ def command(
     api_key_file: Path | None = typer.Option(None, help=f"API keys, one a line; besides the variable {KEY_VARIABLE}."),
     allow_host: list[str] = typer.Option([], help="Another name the server is called by. May be repeated."),
     allow_origin: list[str] = typer.Option([], help="Another page that may ask: https://NAME. May be repeated."),
+    unsure_below: float | None = typer.Option(
+        None, min=0, max=1, help="Mark answers less probable than this as unsure; else as the model says."
+    ),
     batch_size: int = typer.Option(_BATCHING.size, min=1, help="Pictures at a time; 1 gathers nothing."),
     wait_ms: float = typer.Option(_BATCHING.wait_ms, min=0, help="How long a picture waits for others."),
     queue: int = typer.Option(_BATCHING.queue, min=1, help="Pictures that may wait; more get 503."),
@@ -47,7 +50,7 @@ def command(
         batching=Batching(size=batch_size, wait_ms=wait_ms, queue=queue),
     ).checked()
     engine = Engine(
-        Predictor(model, threads=threads),
+        Predictor(model, threads=threads, unsure_below=unsure_below),
         CenterFace(longest_side=detect_size, threads=threads),
         max_pixels=settings.limits.pixels,
     )

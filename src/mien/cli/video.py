@@ -12,6 +12,7 @@ from av.packet import Packet
 from mien.cli.interrupt import until_interrupted
 from mien.cli.output import print_json, progress
 from mien.cli.watching import Detection, Outputs, Wanted, check_apart, facts, make_scene, open_outputs, print_summary
+from mien.deploy.runtime import Predictor
 from mien.faces.centerface import LONGEST_SIDE
 from mien.video.scene import Scene
 from mien.video.source import Frame, VideoFile
@@ -34,6 +35,9 @@ def command(
     detect_size: int = typer.Option(LONGEST_SIDE, min=32, help="Longer side in px that faces are searched at."),
     labels: str | None = typer.Option(None, help="Label set to answer in: fer2013, ferplus8, fer5 …"),
     head: str | None = typer.Option(None, help="Head to ask; else the one that fits the labels."),
+    unsure_below: float | None = typer.Option(
+        None, min=0, max=1, help="Mark answers less probable than this as unsure; else as the model says."
+    ),
     threads: int | None = typer.Option(None, min=1, help="Threads to compute with."),
     as_json: bool = typer.Option(False, "--json", help="Print the summary as one JSON object."),
 ) -> None:
@@ -44,8 +48,10 @@ def command(
     """
     wanted = Wanted(out, timeline, plot)
     check_apart(file, wanted)
-    detection = Detection(detect_size, search_every, threads)
-    scene = make_scene(model, detection, smooth_s=smooth, labels=labels, head=head)
+    predictor = Predictor(model, threads=threads, unsure_below=unsure_below)
+    scene = make_scene(
+        predictor, Detection(detect_size, search_every, threads), smooth_s=smooth, labels=labels, head=head
+    )
     with until_interrupted() as stopped, VideoFile(file) as source:
         kept = source.sound if out else []
         with open_outputs(wanted, scene.label_names, title=file.name, rate=source.rate, sound=kept) as outputs:
@@ -68,7 +74,7 @@ def _watched(source: VideoFile, outputs: Outputs) -> Iterator[Frame | Packet[Any
 
 def _report(summary: Summary, scene: Scene, source: VideoFile, *, as_json: bool) -> None:
     if as_json:
-        print_json({"video": str(source.path), "damaged_packets": source.damaged, **facts(summary, scene.label_names)})
+        print_json({"video": str(source.path), "damaged_packets": source.damaged, **facts(summary, scene)})
         return
     print_summary(summary, scene.label_names)
     if source.damaged:

@@ -42,7 +42,7 @@ class Outputs(NamedTuple):
 
 
 class Detection(NamedTuple):
-    """How faces are found: longer side in px of what is searched, how often, with how many threads."""
+    """How faces are found: longer side in px of a full search, how often there is one, with how many threads."""
 
     size: int
     every: int
@@ -50,12 +50,11 @@ class Detection(NamedTuple):
 
 
 def make_scene(
-    model: Path | None, detection: Detection, *, smooth_s: float, labels: str | None, head: str | None
+    predictor: Predictor, detection: Detection, *, smooth_s: float, labels: str | None, head: str | None
 ) -> Scene:
-    """A scene with CenterFace and an exported model. Raises MienError as these do."""
-    predictor = Predictor(model, threads=detection.threads)
+    """A scene with CenterFace and a model. Raises MienError as these do."""
     detector = CenterFace(longest_side=detection.size, threads=detection.threads)
-    follower = Follower(detector, every=detection.every)
+    follower = Follower(detector, quick=detector.quicker(), every=detection.every)
     return Scene(predictor, follower, smooth_s=smooth_s, labels=labels, head=head)
 
 
@@ -101,9 +100,11 @@ def _plot(names: Sequence[str]) -> Any:
     return TimelinePlot(names)
 
 
-def facts(summary: Summary, names: Sequence[str]) -> dict[str, Any]:
-    """A summary as plain dictionaries, lists and numbers."""
+def facts(summary: Summary, scene: Scene) -> dict[str, Any]:
+    """A summary and what answered as plain dictionaries, lists and numbers."""
+    names = scene.label_names
     return {
+        "model": str(scene.predictor.path),
         "frames": summary.frames,
         "answered": summary.answered,
         "with_faces": summary.with_faces,

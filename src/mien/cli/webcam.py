@@ -15,6 +15,7 @@ from mien.cli.interrupt import until_interrupted
 from mien.cli.output import console, print_json
 from mien.cli.watching import Detection, Wanted, check_apart, facts, make_scene, open_outputs, print_summary
 from mien.deploy.annotate import colour_of
+from mien.deploy.runtime import Predictor
 from mien.video.camera import Camera
 from mien.video.scene import Seen
 from mien.video.source import Frame
@@ -40,6 +41,9 @@ def command(
     detect_size: int = typer.Option(320, min=32, help="Longer side in px that faces are searched at."),
     labels: str | None = typer.Option(None, help="Label set to answer in: fer2013, ferplus8, fer5 …"),
     head: str | None = typer.Option(None, help="Head to ask; else the one that fits the labels."),
+    unsure_below: float | None = typer.Option(
+        None, min=0, max=1, help="Mark answers less probable than this as unsure; else as the model says."
+    ),
     threads: int | None = typer.Option(None, min=1, help="Threads to compute with."),
     as_json: bool = typer.Option(False, "--json", help="Print the summary as one JSON object."),
 ) -> None:
@@ -50,14 +54,17 @@ def command(
     wanted = Wanted(out, timeline, plot)
     if device:
         check_apart(Path(device), wanted)
-    scene = make_scene(model, Detection(detect_size, search_every, threads), smooth_s=smooth, labels=labels, head=head)
+    predictor = Predictor(model, threads=threads, unsure_below=unsure_below)
+    scene = make_scene(
+        predictor, Detection(detect_size, search_every, threads), smooth_s=smooth, labels=labels, head=head
+    )
     with until_interrupted() as stopped, Camera(device, size=size, rate=rate) as camera:
         title, hz = camera.device or "camera", Fraction(rate or _USUAL_RATE)
         with open_outputs(wanted, scene.label_names, title=title, rate=hz) as outputs, _Screen(as_json) as screen:
             ended = _ended(stopped, seconds)
             summary = watch(camera.frames(stopped=ended), scene, [*outputs.watchers, screen.show], stopped=ended)
     if as_json:
-        print_json({"camera": camera.device, **facts(summary, scene.label_names)})
+        print_json({"camera": camera.device, **facts(summary, scene)})
     else:
         print_summary(summary, scene.label_names)
 

@@ -65,19 +65,26 @@ class Predictor:
     Args:
         model: a file of `mien export`, the folder of an exported run, or None for the model that comes with mien.
         threads: that one answer may use; None leaves it to ONNX Runtime (one for each physical core).
+        unsure_below: answers less probable than this, 0 to 1, are marked unsure; None: the file says it, if it does.
 
     Attributes:
-        spec: what the file says about itself.
+        spec: what the file says about itself, with `unsure_below` where that was given.
         path: the file.
 
     Raises:
-        MienError: no such file, not an ONNX model, tensors kept in other files, or no spec inside.
+        MienError: no such file, not an ONNX model, tensors kept in other files, or no spec inside; `unsure_below` is no
+            probability.
     """
 
-    def __init__(self, model: Path | str | None = None, *, threads: int | None = None) -> None:
+    def __init__(
+        self, model: Path | str | None = None, *, threads: int | None = None, unsure_below: float | None = None
+    ) -> None:
+        if unsure_below is not None and not 0 <= unsure_below <= 1:
+            raise MienError(f"answers are unsure below a probability, 0 to 1, not below {unsure_below:g}")
         self.path = model_file(None if model is None else Path(model))
         data = self.path.read_bytes()
-        self.spec = _read_spec(data, self.path)
+        spec = _read_spec(data, self.path)
+        self.spec = spec if unsure_below is None else spec.model_copy(update={"abstain_below": unsure_below})
         self._session = _open_session(data, self.path, threads)
         _check_signature(self._session, self.spec, self.path)
 

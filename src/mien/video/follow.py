@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 
 from mien.core.picture import Pixels
-from mien.faces.boxes import suppress
+from mien.faces.boxes import overlaps, suppress
 from mien.faces.crop import Window, cut
 from mien.faces.detector import Detector, Faces
 
@@ -16,6 +16,8 @@ _WINDOW_FACES = 2.5
 # Its size in pixels when it is looked at: the face then has about 50, of which the detector needs 10.
 _WINDOW_PIXELS = 128
 _MAX_OVERLAP = 0.3
+# Of one face from frame to frame, intersection over union; more than two faces of one frame may have.
+_SAME_OVERLAP = 0.4
 # What a detector looks at in a whole frame, at most about: larger ones are shrunk.
 _WHOLE_PIXELS = 640 * 480
 
@@ -25,32 +27,47 @@ class Follower:
     """Finds the faces of one frame after the other. Holds what it saw last, so one is needed for each video.
 
     Every `every`-th frame is searched as a whole. In between, the detector looks at a small window around each face
-    of the last frame; when a face is no longer in its window, the whole frame is searched at once, so that it is
-    lost only if a full search would not find it either. Nobody in sight, every frame is searched; a face that appears
-    beside others is found with the next full search.
+    of the last frame; where there is none, or there are too many, the quick detector looks at the whole frame. When
+    a face is not where it was, there is a full search at once, so that it is lost only if that would not find it
+    either. A face that appears is found at once where nobody was in sight and the quick detector sees it, else with
+    the next full search.
 
     Args:
         detector: asked for whole frames and for windows of 128 px.
+        quick: asked for whole frames in between; None: `detector` is.
         every: 1 searches every frame as a whole.
     """
 
-    def __init__(self, detector: Detector, *, every: int = 10) -> None:
+    def __init__(self, detector: Detector, *, quick: Detector | None = None, every: int = 10) -> None:
         self.detector = detector
         self.every = max(every, 1)
+        self._quick = quick
         self._last = Faces.none()
         self._since = self.every
 
     def find(self, frame: Pixels) -> Faces:
         """The faces of the next frame, uint8 (H, W, 3) in RGB, from left to right."""
         self._since += 1
-        if self._since < self.every and len(self._last) and self._windows_are_cheaper(frame):
-            found = self._in_windows(frame)
-            if found is not None:
-                self._last = found
-                return found
-        self._since = 0
-        [self._last] = self.detector.detect([frame])
-        return self._last
+        found = self._in_between(frame) if self._since < self.every else None
+        if found is None:
+            self._since = 0
+            [found] = self.detector.detect([frame])
+        self._last = found
+        return found
+
+    def _in_between(self, frame: Pixels) -> Faces | None:
+        """The faces without a full search; None when that is needed, as one of the last frame is not there."""
+        if len(self._last) and self._windows_are_cheaper(frame):
+            return self._in_windows(frame)
+        if self._quick is None:
+            return None
+        [found] = self._quick.detect([frame])
+        return found if self._are_all_in(found) else None
+
+    def _are_all_in(self, found: Faces) -> bool:
+        """Whether each face of the last frame is about where it was."""
+        again = overlaps(self._last.boxes, found.boxes).max(1, initial=0) >= _SAME_OVERLAP
+        return len(found) >= len(self._last) and bool(again.all())
 
     def _windows_are_cheaper(self, frame: Pixels) -> bool:
         whole: int = min(frame.shape[0] * frame.shape[1], _WHOLE_PIXELS)
