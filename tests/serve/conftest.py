@@ -88,7 +88,8 @@ def make(predictor: Predictor, detector: Rows) -> Callable[..., Settings]:
         }
         rest = {key: value for key, value in changes.items() if key in ("host", "port")}
         settings = Settings(**parts, **rest)
-        engine = Engine(predictor, changes.get("detector", detector), max_pixels=settings.limits.pixels)
+        found, most = changes.get("detector", detector), settings.limits.pixels
+        engine = Engine(predictor, found, max_pixels=most, follow=changes.get("follow"))
         return SimpleNamespace(settings=settings, app=create_app(engine, settings))
 
     return made

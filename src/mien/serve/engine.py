@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, final
 
 from PIL import Image
@@ -26,10 +26,11 @@ class Way(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """An encoded picture, and what is asked about it."""
+    """An encoded picture, and what is asked about it; of a frame of a stream, the stream's own detector."""
 
     data: bytes
     way: Way
+    detector: Detector | None = None
 
 
 @final
@@ -56,11 +57,20 @@ class Engine:
         predictor: the model.
         detector: finds the faces.
         max_pixels: larger pictures are not decoded.
+        follow: makes a detector for each stream, which may go by what it saw before; None: `detector` looks at frames.
     """
 
-    def __init__(self, predictor: Predictor, detector: Detector, *, max_pixels: int) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        detector: Detector,
+        *,
+        max_pixels: int,
+        follow: Callable[[], Detector] | None = None,
+    ) -> None:
         self.predictor = predictor
         self._detector = _OneByOne(detector)
+        self._follow = follow
         self._max_pixels = max_pixels
         self._readers: dict[Way, PhotoReader] = {}
 
@@ -73,6 +83,10 @@ class Engine:
         """Whether the model has any of the labels of a set."""
         return self.predictor.spec.best_head(KNOWN[labels])[1] > 0
 
+    def detector_of_stream(self) -> Detector | None:
+        """A detector for the frames of one stream, in their order; None where streams have none of their own."""
+        return self._follow() if self._follow else None
+
     def answer(self, batch: Sequence[Asked]) -> list[Photo | Exception]:
         """For each picture what was found, or why it could not be read; none depends on the others.
 
@@ -80,18 +94,21 @@ class Engine:
             RuntimeError: the model itself fails, which is no picture's fault.
         """
         results: list[Photo | Exception | None] = [None] * len(batch)
-        ways: dict[Way, list[int]] = defaultdict(list)
+        alike: dict[tuple[Way, int], list[int]] = defaultdict(list)
         for i, asked in enumerate(batch):
-            ways[asked.way].append(i)
-        for way, members in ways.items():
+            alike[asked.way, id(asked.detector)].append(i)
+        for members in alike.values():
             try:
-                for looked in self._reader(way).stream(self._decoded(batch, members, results)):
+                for looked in self._reader(batch[members[0]]).stream(self._decoded(batch, members, results)):
                     results[int(looked.photo.source)] = looked.photo
             except MienError as error:
                 raise RuntimeError(str(error)) from error
         return [RuntimeError("a picture was left out") if result is None else result for result in results]
 
-    def _reader(self, way: Way) -> PhotoReader:
+    def _reader(self, asked: Asked) -> PhotoReader:
+        way = asked.way
+        if asked.detector is not None:
+            return PhotoReader(self.predictor, detector=asked.detector, find=way.find, labels=way.labels)
         if way not in self._readers:
             self._readers[way] = PhotoReader(self.predictor, detector=self._detector, find=way.find, labels=way.labels)
         return self._readers[way]

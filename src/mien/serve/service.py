@@ -15,6 +15,7 @@ from PIL import Image
 
 from mien.core.errors import MienError
 from mien.deploy.photos import Photo
+from mien.faces.detector import Detector
 from mien.serve.batcher import Batcher, QueueFullError
 from mien.serve.engine import Asked, Engine, Way
 from mien.serve.header import read_header
@@ -68,8 +69,8 @@ class Service:
         """End; what still waits is cancelled."""
         await self._batcher.close()
 
-    def asked(self, data: bytes, way: Way) -> Asked:
-        """A picture and what is asked about it, looked at from outside.
+    def asked(self, data: bytes, way: Way, detector: Detector | None = None) -> Asked:
+        """A picture and what is asked about it, looked at from outside; `detector` as in `Asked`.
 
         Raises:
             RequestError: its header says that it is refused, or the model knows none of the labels.
@@ -77,7 +78,7 @@ class Service:
         read_header(data, max_pixels=self.limits.pixels)
         if way.labels is not None and not self.engine.knows(way.labels):
             raise RequestError("invalid_parameter", f"the model knows none of the labels of {way.labels}")
-        return Asked(data, way)
+        return Asked(data, way, detector)
 
     async def answer(self, asked: Sequence[Asked]) -> list[Photo]:
         """The photos of what was asked, in its order.

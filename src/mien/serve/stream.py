@@ -64,6 +64,7 @@ class Stream:
         self._service = service
         self._way = way
         self._calm = calm
+        self._detector = service.engine.detector_of_stream()
         self._newest = Newest()
 
     async def run(self) -> None:
@@ -114,7 +115,7 @@ class Stream:
     async def _reply(self, number: int, frame: bytes) -> dict[str, Any]:
         reply: dict[str, Any] = {"frame": number}
         try:
-            asked = self._service.asked(frame, self._way)
+            asked = self._service.asked(frame, self._way, self._detector)
             [photo] = await self._service.answer([asked])
         except RequestError as problem:
             return self._failed(reply, problem)
