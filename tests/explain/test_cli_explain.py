@@ -42,3 +42,13 @@ def test_a_file_needs_a_folder(weights: Path, packed: Dataset, capsys: pytest.Ca
 
 def test_every_section_has_its_place_in_the_index() -> None:
     assert set(SECTIONS) <= set(index.GROUPS)
+
+
+def test_the_architecture_is_drawn_for_the_pictures_of_the_set(weights: Path, packed: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "explain"
+    assert run(["explain", str(weights), str(packed.path), "--out", str(out), "--only", "architecture"]) == 0
+    [shown] = index.read(out)
+    assert "3 sums of branches" in shown.text
+    drawn = (out / shown.file).read_text(encoding="utf-8")
+    assert "pictures 1×24×24" in drawn
+    assert drawn.count(">Linear ") == 2

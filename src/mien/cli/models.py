@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import typer
 from rich.table import Table
 
 from mien.cli.output import console, print_json
+from mien.core.errors import MienError
+from mien.core.files import write_text
 from mien.core.recipe import apply_settings
 from mien.models.describe import Description, describe
+from mien.models.describe import graph as drawn
 from mien.models.zoo import ZOO
 
 app = typer.Typer(add_completion=False)
@@ -22,15 +26,22 @@ def command(
     size: int | None = typer.Option(None, min=1, help="Side of the pictures in px. Default: what the net is made for."),
     channels: int = typer.Option(1, min=1, max=3, help="1: grey, 3: colour."),
     settings: list[str] = typer.Option([], "--set", "-s", help="Change an option: --set dropout=0.1. Repeatable."),
+    graph: Path | None = typer.Option(None, "--graph", "-g", help="Draw the network into this file: net.svg."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """List the networks, or print one layer by layer. Figures are with a classifier for seven classes."""
+    if graph is not None and (name is None or graph.suffix.lower() != ".svg"):
+        raise MienError(f"--graph {graph}: one network is drawn, as SVG", hint="mien models mien-s --graph net.svg")
     if name is None:
         nets = [describe(known, side=size, channels=channels) for known in ZOO]
         print_json({"networks": [_summary(net) for net in nets]}) if as_json else _show_list(nets)
         return
     net = describe(name, side=size, channels=channels, options=apply_settings({}, settings))
+    if graph is not None:
+        write_text(graph, drawn(net))
     print_json(_full(net)) if as_json else _show(net)
+    if graph is not None and not as_json:
+        console.print(f"\ndrawn: {graph}", markup=False)
 
 
 def _summary(net: Description) -> dict[str, Any]:

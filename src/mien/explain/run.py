@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mien.core.errors import unknown_name
-from mien.explain import mistakes, show_attention, show_layers, show_robustness, show_slices
+from mien.explain import mistakes, show_architecture, show_attention, show_layers, show_robustness, show_slices
 from mien.explain.index import Shown, record
 from mien.explain.subject import Subject, Tell
 
@@ -21,7 +21,11 @@ OUTSIDE: dict[str, Section] = {
     "mistakes": mistakes.write,
 }
 # Functions of what is inside a net in torch.
-INSIDE: dict[str, Section] = {"attention": show_attention.write, "layers": show_layers.write}
+INSIDE: dict[str, Section] = {
+    "attention": show_attention.write,
+    "layers": show_layers.write,
+    "architecture": show_architecture.write,
+}
 SECTIONS = OUTSIDE | INSIDE
 
 

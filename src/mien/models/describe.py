@@ -10,6 +10,8 @@ from mien.core.labels import FER2013
 from mien.core.spec import Head, ModelSpec, Normalise
 from mien.models import zoo
 from mien.models.classifier import Classifier
+from mien.models.graph import trace
+from mien.models.graph_svg import drawn
 from mien.models.summary import Table, layer_table
 
 
@@ -48,6 +50,26 @@ def describe(
     entry, options = zoo.entry(name), options or {}
     side = side or entry.side
     checked = zoo.read_options(name, options)
+    return Description(
+        name=name,
+        description=entry.description,
+        input=(channels, side, side),
+        options=tuple(
+            Option(key, getattr(checked, key), field.description or "")
+            for key, field in type(checked).model_fields.items()
+        ),
+        table=layer_table(_classifier(name, side, channels, options), (channels, side, side)),
+    )
+
+
+def graph(net: Description) -> str:
+    """The network drawn layer by layer, branches included, as an SVG file."""
+    channels, side, _ = net.input
+    built = _classifier(net.name, side, channels, {option.name: option.value for option in net.options})
+    return drawn(trace(built, net.input), title=f"{net.name}: {net.description}")
+
+
+def _classifier(name: str, side: int, channels: int, options: Mapping[str, Any]) -> Classifier:
     backbone = zoo.build(name, channels=channels, side=side, options=options)
     spec = ModelSpec.model_validate(
         {
@@ -59,13 +81,4 @@ def describe(
             "heads": (Head(name=FER2013.name, labels=FER2013.names),),
         }
     )
-    return Description(
-        name=name,
-        description=entry.description,
-        input=(channels, side, side),
-        options=tuple(
-            Option(key, getattr(checked, key), field.description or "")
-            for key, field in type(checked).model_fields.items()
-        ),
-        table=layer_table(Classifier(spec, backbone), (channels, side, side)),
-    )
+    return Classifier(spec, backbone)
