@@ -114,8 +114,11 @@ def make_table(
     votes: NDArray[np.integer] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> pa.Table:
-    """A manifest with every required column; `extra` adds or replaces columns (each of length N)."""
-    count = len(label)
+    """A manifest with every required column; `extra` adds or replaces columns (each of length N).
+
+    The pixels are hashed unless `extra` has their `sha256` already.
+    """
+    count, extra = len(label), dict(extra or {})
     columns: dict[str, Any] = {
         "row": np.arange(count, dtype=np.int64),
         "source": source,
@@ -124,11 +127,11 @@ def make_table(
         "group": np.full(count, -1, np.int64),
         "weight": np.ones(count, np.float32),
         "flags": [""] * count,
-        "sha256": digests(images),
+        "sha256": extra.pop("sha256") if "sha256" in extra else digests(images),
     }
     if votes is not None:
         columns |= {name: np.asarray(votes[:, i], np.uint8) for i, name in enumerate(VOTE_COLUMNS)}
-    return pa.table({name: to_arrow(values) for name, values in (columns | dict(extra or {})).items()})
+    return pa.table({name: to_arrow(values) for name, values in (columns | extra).items()})
 
 
 def digests(images: NDArray[np.uint8]) -> list[str]:

@@ -14,7 +14,7 @@ from mien.core.errors import MienError
 from mien.core.files import atomic_folder
 from mien.core.labels import LabelSet, known
 from mien.data.corrected import correct_folder
-from mien.data.dataset import SPLITS, Dataset, DatasetInfo, describe, load, make_table, write_parts
+from mien.data.dataset import SPLITS, Dataset, DatasetInfo, describe, digests, load, make_table, write_parts
 from mien.data.formats import by_name, recognise
 from mien.data.formats.base import Block, Entry, Names, Notes, Pixels, Progress, Reading, Shape
 from mien.data.formats.names_file import read_names
@@ -99,6 +99,7 @@ def import_data(
             raise _nothing_left(source, kept.rejects)
         if kept.grey and shape.channels == 3 and options.colour == "auto":
             drop_colour(folder / "images.npy")
+            kept.digests = None
             reading.notes.add("the files are colour but show none: stored as grey")
         _write_rest(folder, source, kept, reading, options)
     return Imported(load(out), reading.notes.lines, kept.rejects)
@@ -147,12 +148,16 @@ def _naming(reading: Reading, options: ImportOptions) -> Naming:
 
 @dataclass
 class _Kept:
-    """The pictures that were taken: pixels go to disk, the rest is remembered."""
+    """The pictures that were taken: pixels go to disk, the rest is remembered.
+
+    Pixels are hashed as they come, while threads read the next; `digests` is None once what is stored has changed.
+    """
 
     naming: Naming
     rejects: Rejects
     entries: list[Entry] = field(default_factory=list)
     classes: list[str | None] = field(default_factory=list)
+    digests: list[str] | None = field(default_factory=list)
     grey: bool = True
     # What came out for a split and label: asked for every row, of a handful.
     _usable: dict[tuple[str | None, str | None], tuple[bool, str | None]] = field(default_factory=dict)
@@ -161,7 +166,10 @@ class _Kept:
         """One pass over the source: pixels of `shape` to `path`, faults to the rejects."""
         with PixelFile(path, shape[:2] if shape.channels == 1 else tuple(shape)) as file:
             for block in reading.blocks(shape, self.rejects):
-                file.append(self._take(block))
+                images = self._take(block)
+                file.append(images)
+                if self.digests is not None:
+                    self.digests += digests(images)
                 self.grey &= block.grey
                 if progress is not None:
                     progress(len(self.entries) + len(self.rejects), reading.total)
@@ -215,13 +223,16 @@ def _write_rest(folder: Path, source: Path, kept: _Kept, reading: Reading, optio
     votes = _votes(kept.entries, reading.notes)
     if votes is not None and (share := agreement(ids, labels, votes)) is not None:
         reading.notes.add(sentence(share))
+    extra: dict[str, list[str]] = {"subject": [name or "" for name in people]} if any(people) else {}
+    if kept.digests is not None:
+        extra["sha256"] = kept.digests
     table = make_table(
         label=ids,
         split=splits,
         source=[entry.source for entry in kept.entries],
         images=images,
         votes=votes,
-        extra={"subject": [name or "" for name in people]} if any(people) else None,
+        extra=extra,
     )
     if options.corrections is not None:
         # After the split was drawn, which must not depend on what is corrected.

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
@@ -86,10 +85,10 @@ def _read_fast(path: Path) -> VoteTable | None:
     splits = [split_of(usage) for usage in table.column("usage").to_pylist()]
     if None in splits:
         return None
-    votes = np.stack([to_numpy(table.column(name)) for name in COLUMNS], axis=1)
+    votes = [to_numpy(table.column(name)).tolist() for name in COLUMNS]
     known = [split for split in splits if split is not None]
     names = [name.strip() for name in table.column("name").to_pylist()]
-    return VoteTable(path, known, names, [tuple(row) for row in votes.tolist()])
+    return VoteTable(path, known, names, list(zip(*votes, strict=True)))
 
 
 def _read_slowly(path: Path, reader: Iterator[list[str]]) -> VoteTable:
