@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from mien.data.audit import copies as module
 from mien.data.audit import hashes as hashing
@@ -50,6 +51,26 @@ def test_every_altered_copy_is_found_and_nothing_else(scenes: Make, altered: Mak
     copies = find_copies(np.concatenate([images, altered(images[:40])]))
     assert found(copies) == {(i, 200 + i, False) for i in range(40)}
     assert (copies.group[:40] == copies.group[200:]).all()
+
+
+def cut(images: np.ndarray) -> np.ndarray:
+    """Cut by 4 px at the left and 2 px above and below, and enlarged again."""
+    box, size = (4, 2, 48, 46), (48, 48)
+    return np.stack([np.asarray(Image.fromarray(p).resize(size, Image.Resampling.BICUBIC, box=box)) for p in images])
+
+
+@pytest.mark.usefixtures("few")
+def test_copies_that_were_cut_are_found_by_the_inner_part_of_their_originals(
+    scenes: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = scenes(200)
+    images = np.concatenate([images, cut(images[:30]), cut(images[30:60])[:, :, ::-1]])
+    planted = {(i, 200 + i, i >= 30) for i in range(60)}
+    seen = found(find_copies(images))
+    assert seen <= planted
+    assert len(seen) >= 36
+    monkeypatch.setattr(module, "CUTS", ())
+    assert len(found(find_copies(images))) <= 20
 
 
 @pytest.mark.usefixtures("few")

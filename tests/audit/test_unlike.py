@@ -68,6 +68,29 @@ def test_oddness_is_in_robust_deviations() -> None:
     assert found[0] == np.inf
 
 
+def test_edges_too_even_add_to_unusual_areas_and_to_nothing_else() -> None:
+    rng = np.random.default_rng(0)
+    edges, areas = rng.normal(size=(2, 5000)).astype(np.float32)
+    areas = areas.clip(-3, 2)
+    edges[:6], areas[:6] = [-3, 3, -3, 5, np.inf, 0], [3.5, 3.5, 1, -1, 1, 3.5]
+    score = unlike.together(edges, areas)
+    assert score[:6] == pytest.approx([4.6, 4.6, 1, 5, np.inf, 3.5], abs=0.15)
+    np.testing.assert_array_equal(score[6:], np.maximum(edges, areas)[6:])
+
+
+def test_writing_and_noise_like_a_picture_stand_out(drawn: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:48, :48] / 48
+    line = np.floor(y * 18)
+    writing = 250 - 200 * ((line % 2 == 0) & (np.sin(120 * x + 37 * line) > -0.2) & (x > 0.06) & (x < 0.9))
+    reach = np.hypot(np.fft.fftfreq(48)[:, None], np.fft.rfftfreq(48)[None]) * 48
+    noise = np.fft.irfft2(np.fft.rfft2(rng.normal(size=(48, 48))) / (1 + reach), (48, 48))
+    noise = (128 + 50 * noise / noise.std()).clip(0, 255)
+    images = np.concatenate([drawn, np.stack([writing, noise]).astype(np.uint8)])
+    score = unlike.oddness(images)
+    assert sorted(not_a_face(score).rows) == [420, 421]
+
+
 def test_flat_pictures_alone_are_all_odd() -> None:
     images = np.full((30, 16, 16), 7, np.uint8)
     assert (unlike.oddness(images) == np.inf).all()

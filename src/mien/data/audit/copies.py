@@ -25,6 +25,9 @@ DISTANCE = 36
 # it, where hashes are nearer than those of strangers by more deviations: on FER2013, at 38, 28, 20 and 12 bits.
 DEVIATIONS, CORRELATION = (4.0, 5.7, 7.0, 8.2), (0.98, 0.96, 0.90, 0.80)
 SIDE = 24
+# Shares of the side that inner parts of a picture lack at each edge: copies may be cut about twice as much at one.
+CUTS = (1 / 24, 1 / 12)
+_PLAIN, _TURNED = 0, 1  # the views of a picture whose hashes are compared, before the inner parts
 # In smaller sets it is not known how near strangers come.
 _FEWEST, _STRANGERS = 100, 20_000
 # Pairs that are looked at closely, the nearest first: strangers who look alike grow with the square of the set.
@@ -87,9 +90,11 @@ def find_copies(
         tell: called with the pictures done and their number.
     """
     first = _first_of_equals(digests if digests is not None else pixel_digests(images))
-    plain, turned, flat = hashing.hashes(images, hashing.thresholds(images, seed=seed), tell=tell)
+    middle = hashing.thresholds(images, seed=seed)
+    plain, turned, flat = hashing.hashes(images, middle, tell=tell)
     rows = np.flatnonzero((first == np.arange(len(first))) & ~flat)
-    pairs, mirrored, distance = _candidates(plain[rows], turned[rows], seed)
+    inner = [hashing.hashes(_inner(images, cut), middle)[0] for cut in CUTS]
+    pairs, mirrored, distance = _candidates([view[rows] for view in (plain, turned, *inner)], seed)
     pairs = rows[pairs]
     measured = correlations(images, pairs, mirrored)
     alike = measured >= np.interp(_surprise(distance, plain[rows], seed), DEVIATIONS, CORRELATION)
@@ -131,23 +136,35 @@ def _surprise(distance: NDArray[np.int64], plain: hashing.Hashes, seed: int) -> 
     return np.asarray((strangers.mean() - distance) / max(strangers.std(), 1), np.float64)
 
 
-def _candidates(
-    plain: hashing.Hashes, turned: hashing.Hashes, seed: int
-) -> tuple[Pairs, NDArray[np.bool_], NDArray[np.int64]]:
-    """Pairs (P, 2) whose hashes are near, whether as mirror images, and in how many bits they differ."""
-    count = len(plain)
+def _inner(images: Pixels, cut: float) -> Pixels:
+    """Pictures (N, H, W[, 3]) without a share `cut` of the side at each edge: what copies show that were cut."""
+    down, across = (round(cut * side) for side in images.shape[1:3])
+    return images[:, down : images.shape[1] - down, across : images.shape[2] - across]
+
+
+def _candidates(views: list[hashing.Hashes], seed: int) -> tuple[Pairs, NDArray[np.bool_], NDArray[np.int64]]:
+    """Pairs (P, 2), the lower position first, whether as mirror images, and in how many bits their hashes differ.
+
+    Near are the hashes of two pictures, of one and the mirror image of the other, or of either and an inner part of
+    the other: `views` are those of the pictures, their mirror images, and their inner parts.
+    """
+    count = len(views[0])
     most = max(_PAIRS_ALWAYS, int(_PAIRS_A_PICTURE * count))
-    # Every pair is there twice, and a picture that resembles its own mirror image is one that is not wanted.
-    enough = 3 * most + count
-    pairs, distance = near_pairs(np.concatenate([plain, turned]), DISTANCE, enough=enough, seed=seed)
-    a, b = pairs.T
-    # The first half are pictures, the second their mirror images. Each mirrored pair is there from either side, and
-    # two mirror images say what the pictures say.
-    wanted = np.flatnonzero((a < count) & ((b < count) | (b - count > a)))
-    wanted = wanted[np.argsort(distance[wanted], kind="stable")]
-    wanted = wanted[:most]
-    mirrored = b[wanted] >= count
-    return np.stack([a[wanted], b[wanted] - count * mirrored], axis=1), mirrored, distance[wanted]
+    # A pair may be there by several views, and a picture that resembles its own mirror image or inner part is none.
+    enough = len(views) * (2 * most + count)
+    pairs, distance = near_pairs(np.concatenate(views), DISTANCE, enough=enough, seed=seed)
+    view, place = np.divmod(pairs, max(count, 1))
+    # What mirror images say of each other, the pictures say as well; two inner parts less.
+    wanted = (place[:, 0] != place[:, 1]) & (
+        (view[:, 0] == _PLAIN) | ((view[:, 0] == _TURNED) & (view[:, 1] > _TURNED))
+    )
+    view, place, distance = view[wanted], np.sort(place[wanted], axis=1), distance[wanted]
+    mirrored = (view == _TURNED).any(1)
+    order = np.lexsort((distance, mirrored, place[:, 1], place[:, 0]))
+    key = ((place[:, 0] * count + place[:, 1]) * 2 + mirrored)[order]
+    order = order[np.append(True, key[1:] != key[:-1])[: len(key)]]
+    order = order[np.argsort(distance[order], kind="stable")][:most]
+    return place[order], mirrored[order], distance[order]
 
 
 def _best(pairs: Pairs, mirrored: NDArray[np.bool_], measured: Floats) -> tuple[Pairs, NDArray[np.bool_], Floats]:

@@ -25,6 +25,8 @@ _SAMPLE = 4096
 # Left out of the next fit each time, so that odd pictures do not shape what counts as usual.
 _TRIMMED, _FITS = 0.03, 3
 _SEED = 0
+# Robust deviations: those of `together`, where the areas count as unusual and what is left of the bulk.
+_UNUSUAL, _BULK, _MOST_CORRELATED = 2.0, 3.0, 0.9
 Feature = Callable[[Pixels], Floats]
 
 
@@ -104,8 +106,8 @@ def _principal(values: Floats) -> Space:
 def oddness(images: Pixels, *, tell: Progress | None = None) -> Floats:
     """How far each of the pictures (N, H, W[, 3]) is from what is usual among them: around 0, higher is odder, (N,).
 
-    The larger of what edges and areas say, each in robust deviations of the logarithm of the distance, so that the
-    scores of different sets can be compared. Infinite for flat pictures.
+    What edges and areas say, each in robust deviations of the logarithm of the distance, so that the scores of
+    different sets can be compared, taken `together`. Infinite for flat pictures.
     """
     if not len(images):
         return np.zeros(0, np.float32)
@@ -117,7 +119,25 @@ def oddness(images: Pixels, *, tell: Progress | None = None) -> Floats:
         return np.asarray(np.log(np.maximum(np.stack(distances, 1), 1e-6)), np.float32)
 
     found = np.concatenate([*told(ahead(logs, blocks(len(images), images)), tell, total=len(images))])
-    return np.asarray(np.stack([in_deviations(column) for column in found.T]).max(0))
+    return together(*(in_deviations(column) for column in found.T))
+
+
+def together(edges: Floats, areas: Floats) -> Floats:
+    """One score (N,) of the deviations of edges and areas (N,), infinite where either is.
+
+    The larger of the two; but where the areas are unusual by themselves, the Mahalanobis distance of both, which is
+    larger when the edges deviate to either side: writing and noise have them spread more evenly than a face has.
+    """
+    score = np.maximum(edges, areas)
+    known = np.flatnonzero(np.isfinite(score))
+    e, a = edges[known].astype(np.float64), areas[known].astype(np.float64)
+    # Of the bulk: what is far out must not decide what is usual.
+    bulk = np.clip(np.stack([e, a]), -_BULK, _BULK)
+    r = float(np.corrcoef(bulk)[0, 1]) if bulk.size and bulk.std(1).min() > 0 else 0.0
+    r = float(np.clip(r, -_MOST_CORRELATED, _MOST_CORRELATED))
+    both = np.sqrt((e**2 - 2 * r * e * a + a**2) / (1 - r**2))
+    score[known] = np.where(a > _UNUSUAL, np.maximum(both, score[known]), score[known])
+    return score
 
 
 def in_deviations(logs: Floats) -> Floats:
