@@ -7,6 +7,7 @@ at random (share 0: none), nets are trained as `mien data audit --labels` does, 
 
     found      share of the swapped labels among the suspects
     right      share of the suspects that were swapped; on real sets the others may well be wrong, too
+    unfit      with FER+ votes: share of the suspects that were swapped or whose label got no vote
     first n    share of swapped labels among the first n of the ranking, n being how many were swapped
     area       under the ROC curve of the ranking for swapped labels
     voted      with FER+ votes, no label swapped: area for labels without a vote, and their share among the first 1,000
@@ -29,7 +30,7 @@ import torch
 from mien.data.audit import copies
 from mien.data.audit.finding import Finding
 from mien.data.audit.label_errors import label_errors
-from mien.data.audit.label_quality import check_by_votes, judge
+from mien.data.audit.label_quality import check_by_votes, judge, without_vote
 from mien.data.dataset import Dataset, describe, load
 from mien.data.drawn.sets import Plan, drawn_set
 from mien.train.crossval import out_of_fold
@@ -69,8 +70,11 @@ def look(data: Dataset, wrong: np.ndarray, work: Path, group: np.ndarray) -> tup
     check = check_by_votes(quality, data.label >= 0, wrong, depth=int(wrong.sum()))
     suspect = np.zeros(len(data), bool)
     suspect[finding.rows] = True
-    found, right = suspect[wrong].mean(), wrong[suspect].mean()
-    return finding, line + f" {found:7.1%} {right:7.1%} {check.precision:8.1%} {check.auc:6.3f}  {finding.severity}"
+    found, right, unfit = suspect[wrong].mean(), wrong[suspect].mean(), "      –"
+    if data.votes is not None:
+        unfit = f"{(wrong | without_vote(data.label, data.labels, data.votes)[1])[suspect].mean():7.1%}"
+    shares = f" {found:7.1%} {right:7.1%} {unfit} {check.precision:8.1%} {check.auc:6.3f}"
+    return finding, f"{line}{shares}  {finding.severity}"
 
 
 def voted(finding: Finding) -> str:
@@ -99,7 +103,7 @@ def main() -> None:
             data = taken(data, options.take, options.seed) if options.take else data
         group = copies.of(data).group
         print(f"{data.info.name}, {len(data):,} pictures, {torch.get_num_threads()} threads, seed {options.seed}")
-        print("swapped seconds agree  suspects   found   right  first n   area")
+        print("swapped seconds  agree  suspects   found   right   unfit  first n   area")
         for share in options.plant:
             changed, wrong = planted(data, share, options.seed)
             _, line = look(changed, wrong, work / f"nets-{share}", group)
