@@ -23,7 +23,10 @@ from mien.evaluate import results
 from mien.evaluate.answerer import Answers, Pixels
 from mien.evaluate.evaluate import evaluate
 from mien.report.found import read_diagnosis, read_drawings
+from mien.report.over_training import Spread, read_spreads
 from mien.report.run_page import run_context, write_run_report
+from mien.train.events import EventFile
+from mien.train.histograms import histogram
 
 VERDICT = {
     "name": "overfitting",
@@ -220,3 +223,43 @@ def test_the_verb(folder: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[
 def _made(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def with_histograms(run: RunDir, *deviations: float) -> None:
+    """An event file with a layer's weights and activations, of so many epochs, and a tensor that is no kernel."""
+    write_text(run.history, "epoch,step,val_loss,val_accuracy\n1,10,1.5,0.3\n2,20,1.2,0.5\n3,30,1.4,0.4\n")
+    rng = np.random.default_rng(0)
+    file = EventFile(run.path, last=0)
+    for epoch, deviation in enumerate(deviations, 1):
+        values = rng.normal(0, deviation, 500)
+        tags = ("weights/backbone.conv.weight", "weights/backbone.norm.weight", "activations/backbone.conv")
+        file.add(10 * epoch, [{"tag": tag, "histo": histogram(values)} for tag in tags])
+
+
+def test_histograms_over_training_are_in_the_page(folder: RunDir) -> None:
+    with_histograms(folder, 1.0, 0.5, 0.25)
+    found = read_spreads(folder)
+    assert {kind: list(layers) for kind, layers in found.items()} == {
+        "weights": ["backbone.conv"],
+        "activations": ["backbone.conv"],
+    }
+    told = found["weights"]["backbone.conv"]
+    assert [one.epoch for one in told] == [1, 2, 3]
+    assert [one.deviation for one in told] == pytest.approx([1, 0.5, 0.25], rel=0.1)
+    low, high = told[0].ends()
+    assert -4 < low < -2
+    assert 2 < high < 4
+    text = text_of(folder)
+    assert "<h3>Over training</h3>" in text
+    assert "Changed most: conv, deviation 0.9" in text or "Changed most: conv, deviation 1" in text
+    assert text.count('src="data:image/png;base64,') == 14 + 5 + 2
+
+
+def test_one_epoch_of_histograms_makes_no_picture(folder: RunDir) -> None:
+    with_histograms(folder, 1.0)
+    assert "Over training" not in text_of(folder)
+
+
+def test_a_hill_stands_where_its_values_are() -> None:
+    spread = Spread(1, -1.0, 0.5, np.array([0.0, 100, 0, 0]), 0.1)
+    assert spread.ends() == (-0.5, 0.0)

@@ -26,6 +26,7 @@ from mien.evaluate.report import Curves, ReportContext, page
 from mien.evaluate.truth import FERPLUS, LABELS, over
 from mien.page.words import percent
 from mien.report.found import marks, read_diagnosis, read_drawings
+from mien.report.over_training import over_training
 
 _NO_IDS: NDArray[np.int64] = np.zeros(0, np.int64)
 
@@ -80,7 +81,7 @@ def run_context(run: RunDir, *, data: Path | None = None) -> tuple[ReportContext
         notes=_notes(answers),
         diagnosis=diagnosis,
         verdicts=verdicts,
-        drawings=drawings,
+        drawings=(*drawings, *over_training(run)),
         tables=_tables(run),
         missing=_missing(run, evaluated=answers is not None, diagnosed=bool(diagnosis), explained=bool(drawings)),
     )

@@ -1,4 +1,4 @@
-"""TensorBoard event files of a run: the figures of history.csv, weights as histograms, a sheet of pictures.
+"""TensorBoard event files of a run: the figures of history.csv, histograms, the net's graph, a sheet of pictures.
 
 `tensorboard --logdir RUNS` shows them live; neither training nor reading back needs TensorBoard. A step is the number
 of steps done since the training began. Scalars are the history's, as the format's 32-bit floats. A record is appended
@@ -9,25 +9,24 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from mien.data.formats.record_file import framed, read_records, write_records
+from mien.data.formats.event_proto import EVENT_FILES, event_class, read_events
+from mien.data.formats.record_file import framed, write_records
+from mien.models.graph import trace
 from mien.train.checkpoint import Progress
-from mien.train.event_proto import event_class
+from mien.train.event_graph import graph_def
+from mien.train.histograms import activations, is_due, weights
 from mien.train.loop import Parts, Watcher
 from mien.train.step import Learner
 
-HISTOGRAM_EPOCHS = 5  # and after the first
-BINS = 64
 _SHEET = (4, 8)  # rows and columns of the sheet
-_PATTERN = "events.out.tfevents.*.mien"
 Row = Mapping[str, float | int]
 
 
@@ -38,9 +37,10 @@ class EventFile:
     """
 
     def __init__(self, folder: Path, *, last: int) -> None:
-        old = sorted(folder.glob(_PATTERN))
+        old = sorted(folder.glob(EVENT_FILES))
         kept = [event for path in old for event in read_events(path) if event.step <= last]
         self.steps = {event.step for event in kept if event.WhichOneof("what") == "summary"}
+        self.has_graph = any(event.WhichOneof("what") == "graph_def" for event in kept)
         self.path = old[-1] if old else folder / _name(0)
         stands = b"".join(framed(event.SerializeToString()) for event in kept)
         if len(old) == 1 and stands == old[0].read_bytes():
@@ -53,22 +53,21 @@ class EventFile:
 
     def add(self, step: int, values: list[dict[str, Any]]) -> None:
         """Append values, each a tag and its content, as one event."""
-        event = _event(step, summary={"value": values})
-        with self.path.open("ab") as file:
-            file.write(framed(event.SerializeToString()))
+        self._append(_event(step, summary={"value": values}))
         self.steps.add(step)
 
+    def add_graph(self, graph: bytes) -> None:
+        """Append a serialised GraphDef, which TensorBoard shows as the run's."""
+        self._append(_event(0, graph_def=graph))
+        self.has_graph = True
 
-def read_events(path: Path) -> Iterator[Any]:
-    """The events of a file up to the first damaged one. Raises MienError when it cannot be opened."""
-    for _, data, fault in read_records(path):
-        if fault:
-            return
-        yield event_class().FromString(data)
+    def _append(self, event: Any) -> None:
+        with self.path.open("ab") as file:
+            file.write(framed(event.SerializeToString()))
 
 
 def _name(after: int) -> str:
-    return _PATTERN.replace("*", f"{max(int(time.time()), after):010d}")
+    return EVENT_FILES.replace("*", f"{max(int(time.time()), after):010d}")
 
 
 def _event(step: int, **what: Any) -> Any:
@@ -86,28 +85,6 @@ def _tag(name: str) -> str:
         if name.startswith(f"{group}_"):
             return f"{group}/{name.removeprefix(f'{group}_')}"
     return f"training/{name}"
-
-
-def histogram(values: NDArray[np.floating]) -> dict[str, Any]:
-    """Finite values of any shape in `BINS` equal bins, as the format wants them; empty where there are none."""
-    flat = np.asarray(values, np.float64).ravel()
-    flat = flat[np.isfinite(flat)]
-    if not len(flat):
-        return {}
-    counts, edges = np.histogram(flat, bins=BINS)
-    about = {"min": flat.min(), "max": flat.max(), "num": len(flat), "sum": flat.sum(), "sum_squares": flat @ flat}
-    return {name: float(value) for name, value in about.items()} | {
-        "bucket_limit": edges[1:].tolist(),
-        "bucket": counts.astype(float).tolist(),
-    }
-
-
-def weights(state: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-    """A histogram for every floating-point tensor of more than one value."""
-    large = {name: t for name, t in state.items() if t.is_floating_point() and t.numel() > 1}
-    return [
-        {"tag": f"weights/{name}", "histo": histogram(t.detach().float().cpu().numpy())} for name, t in large.items()
-    ]
 
 
 def sheet(images: Tensor) -> dict[str, Any]:
@@ -129,14 +106,17 @@ class _Recorded:
     """A watcher that also writes an event an epoch."""
 
     def __init__(self, inner: Watcher, parts: Parts, learner: Learner, progress: Progress) -> None:
-        self.inner, self.learner = inner, learner
+        self.inner, self.parts, self.learner = inner, parts, learner
         self.file = EventFile(parts.store.run.path, last=progress.position)
+        if not self.file.has_graph:
+            channels, height, width = parts.val.images.shape[1:]
+            self.file.add_graph(graph_def(trace(parts.evaluated, (channels, height, width))))
         if 0 not in self.file.steps:
             self.file.add(0, [{"tag": "pictures/val", "image": sheet(parts.val.images)}])
         for row in progress.rows:  # a kill may have come between the state and its event
             is_now = row is progress.rows[-1] and not progress.step
             if int(row["step"]) not in self.file.steps:
-                self._write(row, with_weights=is_now)
+                self._write(row, with_histograms=is_now)
 
     def step(self, progress: Progress, *, waited: float) -> None:
         self.inner.step(progress, waited=waited)
@@ -145,10 +125,16 @@ class _Recorded:
         self._write(row)
         self.inner.epoch(row)
 
-    def _write(self, row: Row, *, with_weights: bool = True) -> None:
-        """The row's scalars; with them, now and then, the weights that count, which are those of the present."""
-        due = with_weights and (row["epoch"] == 1 or row["epoch"] % HISTOGRAM_EPOCHS == 0)
-        self.file.add(int(row["step"]), scalars(row) + (weights(self.learner.averaged()) if due else []))
+    def _write(self, row: Row, *, with_histograms: bool = True) -> None:
+        """The row's scalars; with them, now and then, histograms, which are those of the present."""
+        due = with_histograms and is_due(int(row["epoch"]), self.parts.recipe.train.epochs)
+        self.file.add(int(row["step"]), scalars(row) + (self._histograms() if due else []))
+
+    def _histograms(self) -> list[dict[str, Any]]:
+        """Of the weights that count, and of what they make of validation pictures."""
+        parts, state = self.parts, self.learner.averaged()
+        parts.evaluated.load_state_dict(state)
+        return weights(state) + activations(parts.evaluated, parts.val.images, parts.machine)
 
 
 def recorded(watcher: Watcher, parts: Parts, learner: Learner, progress: Progress) -> Watcher:

@@ -1,16 +1,22 @@
-"""TensorBoard's Event as a protobuf message, built from its published field numbers, without TensorFlow or TensorBoard.
+"""TensorBoard's events as protobuf messages, and event files read: without TensorFlow or TensorBoard.
 
-Source: tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto and histogram.proto.
+Built from published field numbers: tensorflow/core/util/event.proto, and in tensorflow/core/framework summary.proto,
+histogram.proto, graph.proto, node_def.proto, attr_value.proto and tensor_shape.proto.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 
+from mien.data.formats.record_file import read_records
+
+EVENT_FILES = "events.out.tfevents.*.mien"
 # The numbers of descriptor.proto for the type of a field.
 _DOUBLE, _FLOAT, _INT64, _INT32, _STRING, _MESSAGE, _BYTES = 1, 2, 3, 5, 9, 11, 12
 # message: (name, number, type, name of the message, repeated, in the message's oneof)
@@ -34,11 +40,33 @@ _MESSAGES: dict[str, tuple[tuple[str, int, int, str, bool, bool], ...]] = {
         ("image", 4, _MESSAGE, "Image", False, True),
         ("histo", 5, _MESSAGE, "HistogramProto", False, True),
     ),
+    "Dim": (("size", 1, _INT64, "", False, False),),
+    "TensorShape": (("dim", 2, _MESSAGE, "Dim", True, False),),
+    "ListValue": (("shape", 7, _MESSAGE, "TensorShape", True, False),),
+    "AttrValue": (
+        ("list", 1, _MESSAGE, "ListValue", False, True),
+        ("s", 2, _BYTES, "", False, True),
+        ("i", 3, _INT64, "", False, True),
+    ),
+    # A map's entry: on the wire a repeated message of key and value.
+    "Attr": (("key", 1, _STRING, "", False, False), ("value", 2, _MESSAGE, "AttrValue", False, False)),
+    "NodeDef": (
+        ("name", 1, _STRING, "", False, False),
+        ("op", 2, _STRING, "", False, False),
+        ("input", 3, _STRING, "", True, False),
+        ("attr", 5, _MESSAGE, "Attr", True, False),
+    ),
+    "Versions": (("producer", 1, _INT32, "", False, False),),
+    "GraphDef": (
+        ("node", 1, _MESSAGE, "NodeDef", True, False),
+        ("versions", 4, _MESSAGE, "Versions", False, False),
+    ),
     "Summary": (("value", 1, _MESSAGE, "Value", True, False),),
     "Event": (
         ("wall_time", 1, _DOUBLE, "", False, False),
         ("step", 2, _INT64, "", False, False),
         ("file_version", 3, _STRING, "", False, True),
+        ("graph_def", 4, _BYTES, "", False, True),
         ("summary", 5, _MESSAGE, "Summary", False, True),
     ),
 }
@@ -61,8 +89,27 @@ def _file() -> Any:
 
 
 @cache
-def event_class() -> Any:
-    """The message class, in a pool of its own, so that TensorBoard can be loaded in the same process."""
+def _pool() -> descriptor_pool.DescriptorPool:
+    """A pool of our own, so that TensorBoard can be loaded in the same process."""
     pool = descriptor_pool.DescriptorPool()
     pool.Add(_file())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("mien.tensorboard.Event"))
+    return pool
+
+
+@cache
+def message_class(name: str) -> Any:
+    """The class of a message by name, such as GraphDef."""
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"mien.tensorboard.{name}"))
+
+
+def event_class() -> Any:
+    """The class of an event."""
+    return message_class("Event")
+
+
+def read_events(path: Path) -> Iterator[Any]:
+    """The events of a file up to the first damaged one. Raises MienError when it cannot be opened."""
+    for _, data, fault in read_records(path):
+        if fault:
+            return
+        yield event_class().FromString(data)
