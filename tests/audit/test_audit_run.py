@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import struct
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -212,14 +215,25 @@ def test_a_set_of_one_picture_one_split_and_no_labels_is_audited(tmp_path: Path)
     assert done.worst <= Severity.NOTE
 
 
-HOSTILE_PNG = (
-    b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x01\x86\xa0\x00\x01\x86\xa0\x08\x00\x00\x00\x00"
-    b"\x00\x00\x00\x00\x00\x00\x00\x00IEND\xaeB`\x82"
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG file."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+# A sound header of 100,000×100,000 grey pixels, and a few bytes of them.
+HOSTILE_PNG = b"".join(
+    [
+        b"\x89PNG\r\n\x1a\n",
+        chunk(b"IHDR", struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)),
+        chunk(b"IDAT", zlib.compress(bytes(1000))),
+        chunk(b"IEND", b""),
+    ]
 )
 
 
 def hostile_folder(root: Path) -> Path:
-    """Class folders with faces, and among them truncated files, a header of 100,000×100,000 px, and links in a loop."""
+    """Class folders with faces, and among them truncated files, a header of 100,000×100,000 px, links in a loop, a
+    pipe that nobody writes to and a device that never ends."""
     rng = np.random.default_rng(0)
     for name in ("angry", "happy"):
         (root / name).mkdir(parents=True)
@@ -233,6 +247,8 @@ def hostile_folder(root: Path) -> Path:
     (root / "happy" / "loop").symlink_to(root, target_is_directory=True)
     (root / "happy" / "self.png").symlink_to(root / "happy" / "self.png")
     (root / "angry" / "nowhere.png").symlink_to(root / "gone.png")
+    (root / "angry" / "zero.png").symlink_to("/dev/zero")
+    os.mkfifo(root / "happy" / "pipe.png")
     return root
 
 
@@ -242,7 +258,10 @@ def test_hostile_files_never_crash_import_and_audit(tmp_path: Path, capsys: pyte
     assert run(["data", "import", str(source), "--out", str(tmp_path / "packed"), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["count"] == 24
-    assert sum(said["rejects"].values()) >= 4
+    assert sum(said["rejects"].values()) >= 6
+    rejected = (tmp_path / "packed" / "rejects.csv").read_text()
+    assert "10000000000 pixels) exceeds limit" in rejected
+    assert all(f"{name},no regular file" in rejected for name in ("angry/zero.png", "happy/pipe.png"))
     assert run(["data", "audit", str(tmp_path / "packed"), "--json"]) in (0, 1)
     audited = json.loads(capsys.readouterr().out)
     assert audited["data"]["count"] == 24

@@ -125,6 +125,16 @@ def test_a_row_with_too_few_columns_is_rejected(write_csv: Write, tmp_path: Path
     assert [reason for _, reason in rejected(tmp_path / "packed")] == [f"{n} columns instead of 3" for n in (1, 2)]
 
 
+def test_a_row_without_end_is_rejected_in_parts_and_never_held_as_a_whole(
+    write_csv: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fercsv, "_LONGEST_ROW", 50)
+    source = write_csv([(0, "1 2 3 4", "Training"), (0, "1 " * 60 + "1", "Training"), (1, "5 6 7 8", "PublicTest")])
+    imported = import_data(source, tmp_path / "out")
+    assert imported.dataset.images.reshape(2, 4).tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    assert len(imported.rejects) == 3
+
+
 def test_strict_stops_at_the_first_fault_and_leaves_nothing(write_csv: Write, tmp_path: Path) -> None:
     source = write_csv([GOOD[0], (1, "1 2 3", "Training")])
     with pytest.raises(MienError, match=r"fer2013\.csv#1: 3 pixels instead of 16"):

@@ -31,6 +31,8 @@ from mien.data.split import split_of
 from mien.data.votes_file import VoteTable
 
 ROWS_AT_ONCE = 128
+# A row of 1024×1024 px, the largest that a packed set may have; of a longer one each part is a faulty row.
+_LONGEST_ROW = (1 << 22) + 1024
 _LARGE_BLOCK = 24 << 20  # bytes; above 32 MiB glibc no longer learns from it
 _HEAD_ROWS = 32  # enough to tell the pictures' side when some rows are broken
 READ_BYTES = 1 << 20
@@ -120,7 +122,7 @@ def _head(path: Path) -> tuple[int, int]:
     columns = Columns.of(path)
     with path.open("rb", buffering=READ_BYTES) as file:
         file.readline()
-        lines = list(islice(file, _HEAD_ROWS))
+        lines = list(islice(iter(lambda: file.readline(_LONGEST_ROW), b""), _HEAD_ROWS))
     side = side_of([columns.cut(line).pixels for line in lines])
     if side is None:
         raise MienError(f"{path}: no row holds a square picture", hint="pixels are numbers with spaces between")
@@ -140,7 +142,8 @@ def _parsed(path: Path, side: int) -> Iterator[tuple[list[Row], Pixels, dict[int
 
     with path.open("rb", buffering=READ_BYTES) as file:
         file.readline()
-        lines = (line for line in file if len(line) > 2 or line.strip())
+        whole = iter(lambda: file.readline(_LONGEST_ROW), b"")
+        lines = (line for line in whole if len(line) > 2 or line.strip())
         yield from ahead(parse, chunks(lines, ROWS_AT_ONCE))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -145,6 +146,8 @@ def from_files(
         path = paths[i]
         if isinstance(path, str):
             raise MienError(path)
+        if _is_special(path):
+            raise MienError("no regular file")
         try:
             return decode(path)
         except MienError as error:
@@ -152,11 +155,19 @@ def from_files(
 
     def peeked(i: int) -> tuple[int, int, int] | None:
         path = paths[i]
-        return None if isinstance(path, str) else peek(path)
+        return None if isinstance(path, str) or _is_special(path) else peek(path)
 
     if not entries:
         raise MienError(f"{root}: no pictures found", hint=f"pictures end in {', '.join(SUFFIXES)}")
     return PictureReading(entries, opened, peeked, names, ordered)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether reading from it may never end: a pipe, a device, a socket. What is not there is none of these."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def png(image: Pixels) -> bytes:
