@@ -1,6 +1,7 @@
 """Plants faults into small trainings and asks `mien diagnose` what is wrong; healthy runs are asked as well.
 
-    python benchmarks/faults.py --work runs/faults [--fer runs/fer] [--seed 0 --seed 1] [--only NAME] [--out TABLE.md]
+    python benchmarks/faults.py --work runs/faults [--fer runs/fer] [--seed 0 --seed 1] [--on SET] [--only NAME]
+        [--ask-only] [--out TABLE.md]
 
 Faults go in through recipe and data alone: the diagnosis sees a run folder like any other. Trained cases are kept under
 --work and not trained again; each call diagnoses all of them anew and prints the table of docs/diagnosis.md.
@@ -28,9 +29,12 @@ from mien.core.rundir import RunDir
 from mien.data import dataset as datasets
 from mien.data.dataset import Dataset
 from mien.data.drawn.sets import Plan, draw_plan
+from mien.diagnose.verdict import Verdict
 from mien.models.store import read_weights, save_weights
 from mien.train.diagnosis import examine
 from mien.train.run import train
+
+SETS = ("drawn", "easy", "healthy", "fer")
 
 
 class Silent:
@@ -49,7 +53,7 @@ def material(name: str, seed: int, fer: Path | None) -> Material:
     if name == "fer":
         assert fer is not None
         return _fer(datasets.load(fer), seed)
-    strength, count = {"easy": ((0.9, 1.0), 700), "healthy": ((0.7, 1.0), 1200)}.get(name, ((0.6, 1.0), 800))
+    strength, count = {"easy": ((0.9, 1.0), 700), "healthy": ((0.9, 1.0), 1600)}.get(name, ((0.6, 1.0), 800))
     drawn = draw_plan(
         Plan(
             count=count, seed=100 + seed, size=24, strength=strength, spread=0.5, val_fraction=0.25, test_fraction=0.05
@@ -111,12 +115,13 @@ def _spoilt(packed: Dataset, settings: tuple[str, ...], folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Result:
-    """What was said of a case."""
+    """What was said of a case: verdicts, in their order, and notes, which are no faults and count for nothing."""
 
     case: Case
     on: str
     seed: int
     said: tuple[str, ...]
+    noted: tuple[str, ...]
     seconds: float
 
     @property
@@ -129,52 +134,51 @@ class Result:
 
 
 def ask(case: Case, on: str, seed: int, folder: Path) -> Result:
-    """Diagnose a trained case; notes do not count."""
-    said: tuple[str, ...] = ()
+    """Diagnose a trained case."""
+    found: tuple[Verdict, ...] = ()
     if (folder / "run" / "recipe.toml").is_file():
-        diagnosis = examine(folder / "run", data=folder / "data")
-        said = tuple(v.name for v in diagnosis.verdicts if v.severity != "note")
+        found = examine(folder / "run", data=folder / "data").verdicts
+    said = tuple(v.name for v in found if v.severity != "note")
+    noted = tuple(v.name for v in found if v.severity == "note")
     seconds = RunDir(folder).read_json(folder / "done.json")["seconds"]
-    return Result(case, on, seed, said, seconds)
+    return Result(case, on, seed, said, noted, seconds)
 
 
 def table(results: list[Result], planned: int) -> str:
-    """The table of docs/diagnosis.md: a row a fault, a column a set and seed, then healthy runs and the sums."""
+    """The tables of docs/diagnosis.md: a row a fault, set and seed, a row a healthy run, and the sums of each seed."""
     faults = [r for r in results if r.case.expected]
-    healthy = [r for r in results if not r.case.expected]
-    lines = ["| fault | set, seed | answer | said, in order |", "|---|---|---|---|"]
+    lines = ["| case | set, seed | answer | verdicts, in order | notes |", "|---|---|---|---|---|"]
     for r in results:
         answer = (
             ("first" if r.first else "named" if r.named else "missed")
             if r.case.expected
             else ("false alarm" if r.said else "nothing found")
         )
-        lines.append(f"| {r.case.name} | {r.on} {r.seed} | {answer} | {', '.join(r.said[:5]) or '–'} |")
-    for seed in sorted({r.seed for r in faults}):
+        lines.append(
+            f"| {r.case.name} | {r.on} {r.seed} | {answer} | {', '.join(r.said[:5]) or '–'} | "
+            f"{', '.join(r.noted[:5]) or '–'} |"
+        )
+    for seed in sorted({r.seed for r in results}):
         own = [r for r in faults if r.seed == seed]
-        named, first = sum(r.named for r in own), sum(r.first for r in own)
-        lines += [
-            "",
-            f"Seed {seed}: of {len(own)} faults {named} named ({named / len(own):.0%}), {first} first "
-            f"({first / len(own):.0%}).",
-        ]
-    if healthy:
-        lines += [
-            "",
-            f"Healthy runs: {len(healthy)}, of which {sum(bool(r.said) for r in healthy)} with a false alarm.",
-        ]
+        healthy = [r for r in results if r.seed == seed and not r.case.expected]
+        if own:
+            named, first = sum(r.named for r in own), sum(r.first for r in own)
+            lines += ["", f"Seed {seed}: of {len(own)} faults {named} named ({named / len(own):.0%}), {first} first "]
+            lines[-1] += f"({first / len(own):.0%})."
+        if healthy:
+            alarms = sum(bool(r.said) for r in healthy)
+            lines += ["", f"Seed {seed}: {len(healthy)} healthy runs, of which {alarms} with a false alarm."]
     lines += ["", f"{len(results)} of {planned} cases; {sum(r.seconds for r in results):.0f} s of training."]
     return "\n".join(lines) + "\n"
 
 
-def plan(seeds: list[int], fer: Path | None, only: str | None) -> list[tuple[Case, str, int]]:
-    """All cases: healthy ones with the first seed."""
+def plan(seeds: list[int], fer: Path | None, *, only: str | None, on_sets: list[str]) -> list[tuple[Case, str, int]]:
+    """All cases with all seeds, set by set."""
     cases = []
-    for on in ("drawn", "easy", "healthy", "fer"):
-        if on == "healthy":
-            cases += [(c, on, 0) for c in HEALTHY]
-        elif on != "fer" or fer is not None:
-            cases += [(c, on, seed) for seed in seeds for c in FAULTS if on in c.sets]
+    for on in on_sets:
+        if on != "fer" or fer is not None:
+            own = HEALTHY if on == "healthy" else [c for c in FAULTS if on in c.sets]
+            cases += [(c, on, seed) for seed in seeds for c in own]
     return [c for c in cases if only is None or only in c[0].name]
 
 
@@ -185,11 +189,12 @@ def main() -> None:
     parser.add_argument("--fer", type=Path, help="packed FER2013")
     parser.add_argument("--seed", type=int, action="append", help="default: 0 and 1")
     parser.add_argument("--only", help="part of a case's name")
+    parser.add_argument("--on", choices=SETS, action="append", help="sets (default: all)")
     parser.add_argument("--ask-only", action="store_true", help="train nothing; diagnose what is there")
     parser.add_argument("--out", type=Path, help="write the table here as well")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    cases = plan(args.seed or [0, 1], args.fer, args.only)
+    cases = plan(args.seed or [0, 1], args.fer, only=args.only, on_sets=args.on or list(SETS))
     results = []
     for number, (case, on, seed) in enumerate(cases, 1):
         name = f"{case.name.replace(' ', '-').replace('/', 'by')}--{on}-{seed}"
@@ -200,7 +205,7 @@ def main() -> None:
         mark = "ok  " if result.first or (not case.expected and not result.said) else "    " if result.named else "MISS"
         print(
             f"{number:3}/{len(cases)} {mark} {case.name} · {on} {seed} · {result.seconds:.0f} s · "
-            f"{', '.join(result.said)}",
+            f"{', '.join(result.said)} · notes: {', '.join(result.noted)}",
             flush=True,
         )
     text = table(results, len(cases))

@@ -172,7 +172,7 @@ FAULTS = (
     Case("validation dark", ("validation-unlike-training",), (), dark_validation),
     Case("forty validation pictures", ("small-validation",), (), tiny_validation),
 )
-_MORE = ("train.epochs=10",)
+_MORE = ("train.epochs=20", "train.batch_size=32")
 _HEALTHY: dict[str, tuple[str, ...]] = {
     "mien-s, 8 to 48 channels": (),
     "mien-s, 16 to 64 channels": ('model.options={widths="16,32,48,64"}',),
@@ -190,7 +190,7 @@ _HEALTHY: dict[str, tuple[str, ...]] = {
         "model.name=cnn7",
         "model.options={}",
         "optimiser.name=adam",
-        "optimiser.learning_rate=2e-3",
+        "optimiser.learning_rate=5e-4",
         "optimiser.weight_decay=0",
     ),
     "emotion-net, narrow": (
@@ -204,7 +204,7 @@ _HEALTHY: dict[str, tuple[str, ...]] = {
         "model.name=lenet5-fer",
         "model.options={}",
         "optimiser.name=adam",
-        "optimiser.learning_rate=5e-4",
+        "optimiser.learning_rate=1e-3",
         "optimiser.weight_decay=0",
     ),
 }

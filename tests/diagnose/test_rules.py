@@ -74,8 +74,22 @@ def answers(recall: float, *, sure: float = 0.9, wrong_as: int = 0) -> Answers:
     return Answers(ids, p, NAMES)
 
 
+def counted(**changed: int) -> dict[str, int]:
+    """A thousand pictures a class but for those named."""
+    return dict.fromkeys(NAMES, 1000) | changed
+
+
+def few(evidence: Evidence, pictures: int) -> Evidence:
+    """The same figures, of so few validation pictures a class."""
+    return replace(evidence, counts={"train": dict.fromkeys(NAMES, 25), "val": dict.fromkeys(NAMES, pictures)})
+
+
+def noted(evidence: Evidence) -> list[str]:
+    return [v.name for v in diagnose(evidence).notes]
+
+
 def names(evidence: Evidence) -> list[str]:
-    return [v.name for v in diagnose(evidence).verdicts]
+    return [v.name for v in diagnose(evidence).faults]
 
 
 def test_nothing_is_found_in_a_healthy_run() -> None:
@@ -130,7 +144,13 @@ CASES: dict[str, tuple[Evidence, str]] = {
         "clipped",
     ),
     "exploding": (with_history(gradient_norm=np.full(10, 500.0)), "exploding-gradients"),
-    "dead": (with_health(**{"dead:act": np.full(10, 0.9)}), "dead-units"),
+    "dead": (
+        replace(
+            with_health(**{"dead:act": np.full(10, 0.9)}),
+            history={**healthy().history, "train_eval_accuracy": np.full(10, 0.6)},
+        ),
+        "dead-units",
+    ),
     "shrinking": (with_health(**{"spread:b": np.full(10, 1e-6)}), "shrinking-activations"),
     "norms": (with_health(plain_accuracy=np.full(10, 0.5)), "norms-unsettled"),
     "averages": (
@@ -148,11 +168,30 @@ CASES: dict[str, tuple[Evidence, str]] = {
         "label-noise",
     ),
     "weak": (replace(healthy(), answers=answers(0.1)), "weak-class"),
-    "pair": (replace(healthy(), answers=answers(0.5)), "confused-pair"),
+    "pair": (replace(healthy(), answers=answers(0.3)), "confused-pair"),
+    "moved labels": (
+        replace(
+            healthy(),
+            answers=answers(0.7),
+            counts={"train": counted(angry=1750, disgust=250), "val": dict.fromkeys(NAMES, 500)},
+        ),
+        "confused-pair",
+    ),
+    "falls": (
+        replace(
+            with_health(update_ratio=np.full(10, 0.01)),
+            history={**healthy().history, **columns(val_accuracy=[0.3, 0.5, 0.6, 0.7, 0.8, 0.6, 0.8, 0.6, 0.8, 0.7])},
+        ),
+        "learning-rate-too-high",
+    ),
+    "few updates": (
+        with_history(step=[20, 40], val_accuracy=[0.25, 0.26], train_eval_accuracy=[0.25, 0.26], val_loss=[1.4, 1.4]),
+        "too-short",
+    ),
     "imbalance": (
         replace(
             healthy(),
-            answers=answers(0.5),
+            answers=answers(0.3),
             counts={
                 "train": {**dict.fromkeys(NAMES, 1000), "disgust": 20},
                 "val": dict.fromkeys(NAMES, 500) | {"disgust": 400},
@@ -172,8 +211,45 @@ CASES: dict[str, tuple[Evidence, str]] = {
 def test_a_fault_is_named(case: str) -> None:
     evidence, expected = CASES[case]
     found = diagnose(evidence)
-    assert expected in [v.name for v in found.verdicts]
+    assert expected in [v.name for v in found.faults]
     assert not found.healthy
+
+
+def test_a_pair_that_is_alike_and_a_class_that_may_be_weak_by_chance_are_notes() -> None:
+    alike = diagnose(replace(healthy(), answers=answers(0.55)))
+    assert alike.healthy
+    assert [v.name for v in alike.notes] == ["confused-pair"]
+    own = answers(0.2)
+    one_in_ten = np.arange(0, 400, 10)
+    fewer = replace(healthy(), answers=Answers(own.ids[one_in_ten], own.probabilities[one_in_ten], own.labels))
+    assert "weak-class" in noted(fewer)
+    assert "weak-class" not in noted(replace(healthy(), answers=answers(0.1)))
+
+
+def test_dead_units_of_a_net_that_has_learned_are_a_note() -> None:
+    assert noted(with_health(**{"dead:act": np.full(10, 0.9)})) == ["dead-units"]
+
+
+def test_what_few_pictures_explain_is_no_verdict() -> None:
+    assert "too-short" in names(CASES["too-short"][0])
+    assert "too-short" not in names(few(CASES["too-short"][0], 5))
+    assert "label-noise" in names(with_history(train_eval_accuracy=np.linspace(0.3, 0.83, 10)))
+    assert "label-noise" not in names(few(with_history(train_eval_accuracy=np.linspace(0.3, 0.83, 10)), 10))
+    assert "validation-leaked" not in names(few(replace(healthy(), splits=Splits(1 / 40, (0.0, 0.0))), 10))
+    assert "learning-rate-too-high" not in names(few(CASES["falls"][0], 5))
+
+
+def test_a_steep_rise_is_no_sign_of_too_high_a_rate() -> None:
+    rising = {**healthy().history, **columns(val_accuracy=np.linspace(0.3, 0.9, 10))}
+    own = replace(with_health(update_ratio=np.full(10, 0.01)), history=rising)
+    assert "learning-rate-too-high" not in names(own)
+
+
+def test_labels_have_not_moved_where_all_shares_differ() -> None:
+    own = CASES["moved labels"][0]
+    balanced = {"train": {"angry": 1750, "disgust": 250, "fear": 1600, "happy": 400}, "val": own.counts["val"]}
+    assert "confused-pair" in names(own)
+    assert "confused-pair" not in names(replace(own, counts=balanced))
 
 
 def test_far_too_long() -> None:

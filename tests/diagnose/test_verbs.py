@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mien.cli.app import run as cli
 from mien.core import recipe as recipes
@@ -19,6 +20,7 @@ from mien.evaluate.answerer import open_answerer
 from mien.evaluate.evaluate import evaluate
 from mien.evaluate.history import read_columns
 from mien.train.doctor import _fitted
+from mien.train.health import norm_shift
 
 TINY = (
     *("model.name=mien-s", 'model.options={widths="8,8,8,8"}', "data.votes=false", "train.precision=fp32"),
@@ -140,3 +142,18 @@ def test_fitted_is_half_of_the_first_loss(losses: list[float], passed: bool) -> 
     check = _fitted(losses, "", recipes.read("mien-s"))
     assert check.passed == passed
     assert bool(check.hint) != passed
+
+
+def test_running_statistics_are_held_against_the_batch() -> None:
+    norm = torch.nn.BatchNorm2d(3)
+    pictures = torch.randn(64, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    assert norm_shift(pictures, norm) < 0.1
+    assert norm_shift(pictures + 2, norm) == pytest.approx(2, abs=0.1)
+    assert norm_shift(pictures * np.e, norm) == pytest.approx(1, abs=0.1)
+
+
+def test_health_notes_the_norms_of_the_plain_weights(bar_set: Dataset, tmp_path: Path) -> None:
+    assert trained(bar_set, tmp_path / "r", "train.epochs=1") == 0
+    shift = read_columns(tmp_path / "r" / "health.csv")["norm_shift"]
+    assert shift.shape == (1,)
+    assert shift[0] > 0

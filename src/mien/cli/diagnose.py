@@ -36,17 +36,19 @@ def command(
 
 
 def _print(diagnosis: Diagnosis, run: RunDir) -> None:
-    found = diagnosis.verdicts
-    faults = [v for v in found if v.severity != "note"]
-    if diagnosis.healthy:
+    faults = diagnosis.faults
+    if not faults:
         console.print("[bold]Nothing found.[/bold]")
-    for verdict in (faults or list(found))[:SHOWN]:
+    for verdict in faults[:SHOWN]:
         where = f", epoch {verdict.epoch}" if verdict.epoch else ""
         console.print(
             f"[bold]{escape(verdict.title)}[/bold] ({verdict.confidence} confidence{where}). {escape(verdict.evidence)}"
         )
         console.print(f"  → {verdict.try_first} · expected gain: {verdict.expected_gain or NOT_MEASURED}", markup=False)
-    more = len(found) - min(len(faults or found), SHOWN)
+    if diagnosis.notes:
+        noted = "; ".join(note.title for note in diagnosis.notes)
+        console.print(f"Notes, no faults: {noted}", style="dim", markup=False)
+    more = len(faults) - SHOWN
     rest = f"{more} more in " if more > 0 else ""
     console.print(f"[dim]{rest}{run.diagnosis}[/dim]")
     if diagnosis.facts["not_looked_at"]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mien.diagnose.evidence import Evidence
+from mien.diagnose.chance import surely_apart, surely_below
+from mien.diagnose.evidence import Column, Evidence
 from mien.diagnose.thresholds import LIMITS, Thresholds
-from mien.diagnose.verdict import Verdict
+from mien.diagnose.verdict import Confidence, Verdict
 from mien.page.words import percent
 
 _NEEDED = ("val_loss", "val_accuracy")
@@ -74,8 +75,10 @@ def underfitting(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     if not e.has(*_PAIR):
         return None
     train, val = float(e.column("train_eval_accuracy")[-1]), float(e.column("val_accuracy")[-1])
-    if train >= limits.underfit_accuracy or train - val >= limits.underfit_gap or _gained(e, limits) > limits.late_gain:
+    if not surely_below(train, e.probe_count, limits.underfit_accuracy) or train - val >= limits.underfit_gap:
         return None
+    if _still_rising(e, limits) or _few_updates(e, limits):
+        return None  # it may only have been too short
     return Verdict(
         "underfitting",
         "Underfitting",
@@ -83,43 +86,65 @@ def underfitting(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         f"Training accuracy {percent(train, 1)} (in evaluation mode), validation {percent(val, 1)}.",
         "high" if train < 0.5 else "medium",
         "warning",
-        "a larger net (--set model.name=mien-m), less dropout and augmentation; mien lr DATA for the rate",
+        "more epochs, a larger net (--set model.name=mien-m), less dropout and augmentation; mien lr DATA for the rate",
     )
 
 
-def _gained(e: Evidence, limits: Thresholds) -> float:
-    """Validation accuracy gained in the last part of the run."""
-    accuracy = e.column("val_accuracy")
+def _gained(accuracy: Column, limits: Thresholds) -> tuple[float, float]:
+    """The best accuracy before the last part of the run, and in that part; 0 before where the part is all of it."""
     part = max(1, round(limits.late_share * len(accuracy)))
-    return float(accuracy[-part:].max() - accuracy[:-part].max()) if len(accuracy) > part else 1.0
+    return float(accuracy[:-part].max(initial=0)), float(accuracy[-part:].max())
+
+
+def _still_rising(e: Evidence, limits: Thresholds) -> bool:
+    """Whether validation and training pictures together were answered better in the last part, beyond chance."""
+    val, train = (_gained(e.column(name), limits) for name in ("val_accuracy", "train_eval_accuracy"))
+    count = e.val_count + e.probe_count
+    before, after = ((v * e.val_count + t * e.probe_count) / max(count, 1) for v, t in zip(val, train, strict=True))
+    return (
+        val[1] - val[0] >= limits.late_gain
+        and after - before >= limits.late_gain
+        and surely_apart(after, count, before, count)
+    )
+
+
+def _few_updates(e: Evidence, limits: Thresholds) -> bool:
+    """Whether there were so few updates that nothing can have been learned; the rate may have been right or not."""
+    return e.has("step") and e.column("step")[-1] < limits.few_updates
 
 
 def too_short(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
-    """Validation was still rising, and training had not come far enough to explain it by the falling rate alone."""
+    """Accuracy was still rising, and there was more to learn from the training pictures.
+
+    A falling rate lifts accuracy at the end of any run; where training is ahead of validation by then, more of the same
+    would mostly be learned by heart, so that the rise alone is no sign.
+    """
     if not e.has(*_PAIR):
         return None
     accuracy, train = e.column("val_accuracy"), e.column("train_eval_accuracy")
-    late = accuracy.argmax() + 1 > (1 - limits.late_share) * len(accuracy)
-    gained = _gained(e, limits)
-    if (
-        not late
-        or accuracy[-1] < e.chance
-        or gained < limits.late_gain
-        or train[-1] > 0.85
-        or train[-1] - accuracy[-1] > limits.overfit_gap
-    ):
+    if _few_updates(e, limits) and surely_below(float(train[-1]), e.probe_count, limits.underfit_accuracy):
+        return _short(e, f"There were {int(e.column('step')[-1])} updates in all", "medium")
+    ahead = train[-1] - accuracy[-1] > limits.underfit_gap and surely_apart(
+        float(train[-1]) - limits.underfit_gap, e.probe_count, float(accuracy[-1]), e.val_count
+    )
+    if not _still_rising(e, limits) or accuracy[-1] < e.chance or train[-1] > limits.learned or ahead:
         return None
-    gain = "in the first epoch" if len(accuracy) == 1 else f"by {100 * gained:.1f} points in the last quarter"
+    before, after = _gained(accuracy, limits)
+    gain = "in the first epoch" if len(accuracy) == 1 else f"by {100 * (after - before):.1f} points in the last quarter"
+    return _short(e, f"Validation accuracy rose {gain}", "high" if after - before > 2 * limits.late_gain else "medium")
+
+
+def _short(e: Evidence, evidence: str, confidence: Confidence) -> Verdict:
     return Verdict(
         "too-short",
         "Trained too short",
-        "Validation accuracy was still rising when the run ended.",
-        f"It rose {gain}, to {percent(accuracy[-1], 1)} after {len(accuracy)} epochs; training pictures "
-        f"{percent(train[-1], 1)}.",
-        "high" if gained > 2 * limits.late_gain else "medium",
+        "When the run ended there was more to learn, and it was still learning or had hardly begun.",
+        f"{evidence}, to {percent(e.column('val_accuracy')[-1], 1)} of validation after {e.epochs} epochs; training "
+        f"pictures {percent(e.column('train_eval_accuracy')[-1], 1)}.",
+        confidence,
         "warning",
-        f"--set train.epochs={2 * len(accuracy)}",
-        epoch=len(accuracy),
+        f"--set train.epochs={2 * e.epochs}",
+        epoch=e.epochs,
     )
 
 

@@ -93,3 +93,13 @@ class Evidence:
     @property
     def train_count(self) -> int:
         return sum(self.counts.get("train", {}).values())
+
+    @property
+    def val_count(self) -> int:
+        """Pictures behind a validation accuracy."""
+        return sum(self.counts.get("val", {}).values())
+
+    @property
+    def probe_count(self) -> int:
+        """Pictures behind a training accuracy in evaluation mode."""
+        return min(self.recipe.train.probe, self.train_count)

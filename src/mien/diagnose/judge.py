@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mien.diagnose import answered, curves, layers, material, rates
 from mien.diagnose.evidence import Evidence
+from mien.diagnose.gains import expected_gain
 from mien.diagnose.thresholds import LIMITS, Thresholds
 from mien.diagnose.verdict import Verdict
 
@@ -17,8 +18,8 @@ ORDER = (
     *("validation-leaked", "wrong-normalisation", "fed-differently", "validation-unlike-training"),
     *("averages-behind", "learning-rate-too-high", "vanishing-gradients", "learning-rate-too-low", "clipped"),
     *("batch-too-small", "batch-too-large", "learning-rate-decayed", "exploding-gradients", "dead-units"),
-    *("first-loss", "norms-unsettled", "shrinking-activations", "label-noise", "imbalance", "confused-pair"),
-    *("small-validation", "overfitting", "too-short", "underfitting", "over-confident", "weak-class", "too-long"),
+    *("first-loss", "norms-unsettled", "shrinking-activations", "label-noise", "confused-pair", "imbalance"),
+    *("small-validation", "overfitting", "too-short", "underfitting", "weak-class", "over-confident", "too-long"),
     "loss-down-accuracy-flat",
 )
 _RULES = (*material.RULES, *rates.RULES, *layers.RULES, *answered.RULES, *curves.RULES)
@@ -36,7 +37,17 @@ class Diagnosis:
     @property
     def healthy(self) -> bool:
         """Whether nothing was found but notes."""
-        return all(v.severity == "note" for v in self.verdicts)
+        return not self.faults
+
+    @property
+    def faults(self) -> tuple[Verdict, ...]:
+        """What is to be acted on."""
+        return tuple(v for v in self.verdicts if v.severity != "note")
+
+    @property
+    def notes(self) -> tuple[Verdict, ...]:
+        """What is worth knowing and no fault: it describes the data, or may be chance."""
+        return tuple(v for v in self.verdicts if v.severity == "note")
 
     def to_json(self) -> dict[str, Any]:
         """What diagnosis.json holds."""
@@ -45,7 +56,7 @@ class Diagnosis:
 
 
 def diagnose(evidence: Evidence, *, limits: Thresholds = LIMITS, missing: tuple[str, ...] = ()) -> Diagnosis:
-    """Every rule's verdict, one a name, notes last, otherwise by what to fix first.
+    """Every rule's verdict, one a name and a fault rather than a note; notes last, otherwise by what to fix first.
 
     Args:
         evidence: what is known of the run.
@@ -55,8 +66,9 @@ def diagnose(evidence: Evidence, *, limits: Thresholds = LIMITS, missing: tuple[
     found: dict[str, Verdict] = {}
     for rule in _RULES:
         verdict = rule(evidence, limits)
-        if verdict is not None:
-            found.setdefault(verdict.name, verdict)
+        if verdict is None or (verdict.name in found and found[verdict.name].severity != "note"):
+            continue
+        found[verdict.name] = replace(verdict, expected_gain=expected_gain(verdict.name))
     return Diagnosis(tuple(sorted(found.values(), key=_place)), _facts(evidence, missing))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mien.diagnose.chance import surely_below
 from mien.diagnose.evidence import Evidence
 from mien.diagnose.thresholds import LIMITS, Thresholds
 from mien.diagnose.verdict import Verdict
@@ -17,19 +18,26 @@ def _last(e: Evidence, prefix: str) -> dict[str, float]:
 
 
 def dead_units(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
-    """A layer most of whose ReLU units are 0 for every picture."""
+    """A layer most of whose ReLU units are 0 for every picture; a note where the training pictures are learned.
+
+    A wide layer may need few of its units for few classes.
+    """
     dead = {name: share for name, share in _last(e, DEAD).items() if share > limits.dead_share}
     if not dead:
         return None
     name, share = max(dead.items(), key=lambda item: item[1])
+    harms = not e.has("train_eval_accuracy") or surely_below(
+        float(e.column("train_eval_accuracy")[-1]), e.probe_count, limits.underfit_accuracy
+    )
     return Verdict(
         "dead-units",
         "Dead units",
-        "Most units of a layer are 0 whatever picture comes; their weights get no gradient and stay so.",
+        "Most units of a layer are 0 whatever picture comes; their weights get no gradient and stay so."
+        + ("" if harms else " The net has learned its training pictures without them."),
         f"{percent(share)} of {name} are dead at the end; {len(dead)} layers have more than "
         f"{percent(limits.dead_share)}.",
         "high" if share > 0.8 else "medium",
-        "warning",
+        "warning" if harms else "note",
         f"--set optimiser.learning_rate={e.recipe.optimiser.learning_rate / 10:.2g}, or a net with norms (mien-s)",
         epoch=e.epochs,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mien.diagnose.chance import surely_above, surely_apart
 from mien.diagnose.evidence import Evidence
 from mien.diagnose.thresholds import LIMITS, Thresholds
 from mien.diagnose.verdict import Verdict
@@ -16,8 +17,8 @@ def leaked(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         return _leaked("data.train_on_val = true: the recipe trains on validation.", "--set data.train_on_val=false")
     share = e.splits.copied if e.splits else 0.0
     share = max(share, _audited(e, "leakage", "val_leaked_share"))
-    if share < limits.leaked_share:
-        return None
+    if not surely_above(share, e.val_count, limits.leaked_share):
+        return None  # one copy among forty pictures is no leak to speak of
     return _leaked(
         f"{percent(share, 1)} of the validation pictures stand in training too.",
         "mien data subset DATA --drop-leaks --out CLEAN, then train again",
@@ -88,7 +89,9 @@ def label_noise(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         return None
     best = int(e.column("val_accuracy").argmax())
     train, val = (float(e.column(n)[best]) for n in ("train_eval_accuracy", "val_accuracy"))
-    if val - train < limits.reversed_gap or (e.splits is not None and e.splits.copied >= limits.leaked_share):
+    if val - train < limits.reversed_gap or not surely_apart(val, e.val_count, train, e.probe_count):
+        return None
+    if e.splits is not None and e.splits.copied >= limits.leaked_share:
         return None
     return _noise(
         f"In the same mode and without augmentation the net is right on {percent(val, 1)} of validation but on "

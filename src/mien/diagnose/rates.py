@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
 from mien.core.labels import FERPLUS8
 from mien.core.recipe import Recipe
-from mien.diagnose.evidence import Evidence
+from mien.diagnose.chance import Z, deviation
+from mien.diagnose.evidence import Column, Evidence
 from mien.diagnose.thresholds import LIMITS, Thresholds
 from mien.diagnose.verdict import Confidence, Verdict
 from mien.page.words import percent
@@ -71,22 +73,32 @@ def rate_too_high(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
             e, f"Training loss {loss[0]:.3f} in epoch 1, {loss[worst]:.3f} in epoch {worst + 1}.", "high", worst + 1
         )
     update = float(np.median(e.column("update_ratio"))) if e.has("update_ratio") else 0.0
-    late = accuracy[len(accuracy) // 2 :]
-    jumps = float(np.abs(np.diff(late)).mean()) if len(late) > 2 else 0.0
+    falls = _falls(accuracy[len(accuracy) // 2 :], e.val_count)
     first = float(e.column("first_loss")[0]) if e.has("first_loss") else math.inf
     unlearned = (
         accuracy.max() < e.chance + 0.1 and update > limits.update_stuck and loss[1:].min(initial=9e9) > 0.97 * first
     )
     stuck = unlearned and loss[0] > 1.01 * first and e.epochs >= limits.stuck_epochs
-    wild = jumps > limits.jump_accuracy and update > limits.update_high / 4
+    wild = falls > limits.falls and update > limits.update_high / 4
     if not (stuck or wild or update > 2 * limits.update_high):
         return None
     evidence = (
-        f"An update moves the weights by {percent(update, 2)} (about 0.1\N{NO-BREAK SPACE}% is usual); "
-        f"validation accuracy jumps by {100 * jumps:.1f} points between epochs; the first epoch's "
-        f"loss was {loss[0]:.3g}."
+        f"An update moves the weights by {percent(update, 2)} (about 0.1\N{NO-BREAK SPACE}% is usual); beyond chance "
+        f"validation accuracy falls by {100 * falls:.1f} points from one epoch to the next in the second half; the "
+        f"first epoch's loss was {loss[0]:.3g}."
     )
     return _too_high(e, evidence, "high" if stuck or (wild and update > limits.update_high) else "medium", None)
+
+
+def _falls(accuracy: Column, count: int) -> float:
+    """How far accuracy falls from an epoch to the next, in the mean of them, beyond what `count` pictures explain.
+
+    Falls alone: a rise, however steep, is what training is for.
+    """
+    if len(accuracy) < 3 or not count:
+        return 0.0
+    chance = [Z * math.hypot(deviation(a, count), deviation(b, count)) for a, b in pairwise(accuracy.tolist())]
+    return float(np.maximum(-np.diff(accuracy) - chance, 0).mean())
 
 
 def _too_high(e: Evidence, evidence: str, confidence: Confidence, epoch: int | None) -> Verdict:

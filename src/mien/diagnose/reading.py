@@ -49,11 +49,14 @@ def read_evidence(run: RunDir, data: Dataset | None, extra: Extra) -> Evidence:
 
 
 def stored_answers(run: RunDir) -> Answers | None:
-    """The predictions of an earlier `mien eval` on val of the run's own data; None where there are none of these."""
+    """The predictions of an earlier `mien eval` on val of the run's own data, by the weights that it has now.
+
+    None where there are none of these.
+    """
     if not (run.evaluation / "predictions.parquet").is_file():
         return None
     told = read_answers(run.path)
-    if told.split != "val" or told.fingerprint != run.read_json(run.data).get("fingerprint"):
+    if told.stale or told.split != "val" or told.fingerprint != run.read_json(run.data).get("fingerprint"):
         return None
     name, labels = next(iter(told.heads.items()))
     ids = np.array([labels.index(one) if one in labels else -1 for one in told.label.tolist()], np.int64)

@@ -32,7 +32,13 @@ class Thresholds(Frozen):
     late_share: float = Field(
         default=0.25, description=f"best epoch in this last part of the run: too short · {PLAYBOOK}"
     )
-    late_gain: float = Field(default=0.03, description=f"validation accuracy gained in that part · {OWN}")
+    late_gain: float = Field(default=0.015, description=f"accuracy gained in that part, beyond chance · {OWN}")
+    few_updates: int = Field(
+        default=100,
+        description="updates in all, below which a net that has not learned was trained too short · "
+        "a fifth of the 483 that airbench94 takes for CIFAR-10 (Jordan 2024, arXiv 2404.00498)",
+    )
+    learned: float = Field(default=0.85, description=f"training accuracy from which a run was not too short · {OWN}")
     early_share: float = Field(
         default=0.34, description=f"within 1 point of the best in this first part: too long · {OWN}; {PLAYBOOK}: 0.1"
     )
@@ -43,8 +49,9 @@ class Thresholds(Frozen):
     update_stuck: float = Field(default=3e-3, description=f"the same, where nothing at all is learned · {OWN}")
     stuck_epochs: int = Field(default=5, description=f"epochs after which that can be said · {OWN}")
     update_low: float = Field(default=1e-4, description=f"the same, a tenth of usual · {CS231N}")
-    jump_accuracy: float = Field(
-        default=0.06, description=f"typical jump of validation accuracy between epochs, second half · {OWN}"
+    falls: float = Field(
+        default=0.02,
+        description=f"mean fall of validation accuracy between epochs beyond chance, second half · {OWN}",
     )
     loss_explodes: float = Field(default=1.5, description=f"training loss over the first epoch's · {OWN}")
     decayed_rate: float = Field(default=1e-3, description=f"learning rate over its highest · {OWN}")

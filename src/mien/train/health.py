@@ -1,7 +1,8 @@
 """What a training notes of its own health each epoch, for `mien diagnose`: cheap figures on a few fixed pictures.
 
 The share of clipped updates, how far the last update of the epoch moved the weights, and three looks at the same
-pictures: the weights that count, the plain weights, and the plain weights with norms fed by the batch. Of each layer,
+pictures: the weights that count, the plain weights, and the plain weights with norms fed by the batch, whose statistics
+are held against the running ones. Of each layer,
 how many ReLU units are 0 for every picture and how much the outputs of convolutions and linear layers vary.
 Ratio of update to weights: Karpathy's CS231n notes ("about 1e-3"); dead units: SageMaker Debugger's DeadRelu.
 """
@@ -82,8 +83,11 @@ def health_row(evaluated: nn.Module, learner: Learner, pictures: Pictures, progr
         row |= _figures(evaluated, images, labels, machine, "probe")
     evaluated.load_state_dict(learner.model.state_dict())
     row |= _figures(evaluated, images, labels, machine, "plain")
-    with _batch_norms(evaluated):
+    shifts: list[float] = []
+    with _batch_norms(evaluated, shifts):
         row |= _figures(evaluated, images, labels, machine, "batch_norm")
+    if shifts:
+        row["norm_shift"] = max(shifts)
     evaluated.load_state_dict(learner.averaged())
     return row | layers
 
@@ -102,16 +106,42 @@ def _figures(model: nn.Module, images: Tensor, labels: Tensor, machine: Machine,
 
 
 @contextmanager
-def _batch_norms(model: nn.Module) -> Iterator[None]:
-    """Norms fed by the batch, as in training; their statistics are the caller's to put back."""
+def _batch_norms(model: nn.Module, shifts: list[float]) -> Iterator[None]:
+    """Norms fed by the batch, as in training; their statistics are the caller's to put back.
+
+    While open, a forward pass adds to `shifts` how far each norm's running statistics are from the batch's.
+    """
     norms = [m for m in model.modules() if isinstance(m, BatchNorm)]
+    hooks = [n.register_forward_pre_hook(_note_shift(shifts)) for n in norms if n.track_running_stats]
     for norm in norms:
         norm.train()
     try:
         yield
     finally:
+        for hook in hooks:
+            hook.remove()
         for norm in norms:
             norm.eval()
+
+
+def _note_shift(shifts: list[float]) -> Callable[[nn.Module, Any], None]:
+    def hook(norm: nn.Module, inputs: Any) -> None:
+        assert isinstance(norm, BatchNorm)
+        shifts.append(norm_shift(inputs[0].detach().float(), norm))
+
+    return hook
+
+
+def norm_shift(inputs: Tensor, norm: BatchNorm) -> float:
+    """How far a norm's running statistics are from those of its inputs (N, C, …): the median over channels of the
+    distance of the means, in deviations of the inputs, plus that of the logarithms of the deviations. 0: the same."""
+    others = [axis for axis in range(inputs.ndim) if axis != 1]
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    variance = inputs.var(others, correction=0) + norm.eps
+    means = (inputs.mean(others) - norm.running_mean).abs() / variance.sqrt()
+    deviations = ((norm.running_var + norm.eps) / variance).log().abs() / 2
+    return float((means + deviations).median())
 
 
 @contextmanager

@@ -1,0 +1,36 @@
+"""What remedies have gained in this project's own measurements: a table beside this file, each row with its place."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+
+from mien.core.spec import Frozen
+
+
+class Gain(Frozen):
+    """What was measured of a verdict's remedy.
+
+    Attributes:
+        says: the figures in words, with net, data and number of seeds.
+        page: the document that holds them.
+        row: a piece of that document, word for word.
+    """
+
+    says: str
+    page: str
+    row: str
+
+
+@cache
+def gains() -> dict[str, Gain]:
+    """By name of the verdict; a verdict that is not there was not measured."""
+    tree = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    return {name: Gain.model_validate(row) for name, row in tree.items()}
+
+
+def expected_gain(verdict: str) -> str | None:
+    """What was measured and where it stands; None: nothing."""
+    gain = gains().get(verdict)
+    return None if gain is None else f"{gain.says}; {gain.page}"

@@ -1,0 +1,31 @@
+"""What is said to be gained stands in the document that is named, and is of a verdict that exists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mien.diagnose.gains import expected_gain, gains
+from mien.diagnose.judge import ORDER
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("verdict", sorted(gains()))
+def test_the_row_stands_in_its_page(verdict: str) -> None:
+    gain = gains()[verdict]
+    assert verdict in ORDER
+    assert gain.row in (ROOT / gain.page).read_text(encoding="utf-8")
+    told = expected_gain(verdict)
+    assert told is not None
+    assert told.endswith(gain.page)
+
+
+def test_what_was_not_measured_has_no_gain() -> None:
+    assert expected_gain("learning-rate-too-high") is None
+
+
+def test_the_figures_said_are_those_of_the_row() -> None:
+    for name, figures in {"validation-leaked": ("69.0", "66.9"), "over-confident": ("3.1", "2.0")}.items():
+        assert all(figure in gains()[name].says and figure in gains()[name].row for figure in figures)
