@@ -27,6 +27,7 @@ from mien.deploy.runtime import Prediction, Predictor
 from mien.deploy.verify import VerifyReport, verify
 from mien.evaluate import results
 from mien.evaluate.answerer import open_answerer
+from mien.evaluate.bound import bound
 from mien.evaluate.evaluate import Evaluation, evaluate
 from mien.evaluate.metrics import Metrics
 from mien.evaluate.report import Curves, ReportContext, write_report
@@ -106,7 +107,7 @@ def _after_training(out: Path, packed: Dataset, finished: Finished, plan: Plan, 
     run = finished.run
     say(f"measuring on {len(packed.rows('test')):,} test faces that nothing was chosen on")
     evaluation = evaluate(open_answerer(run.path), packed, split="test")
-    results.write(run.evaluation, evaluation, packed)
+    results.write(run.evaluation, evaluation, packed, weights=bound(run.path))
     say("exporting one ONNX file and comparing it with the weights")
     model = export_run(run.path)
     verified = verify(run.path, model, packed, split="test")

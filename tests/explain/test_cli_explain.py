@@ -21,7 +21,7 @@ def test_parts_are_listed_in_the_index_and_replaced_alone(
     assert run([*arguments, "--only", "mistakes", "--only", "slices", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert json.loads((out / "index.json").read_text()) == said["shown"]
-    assert all(entry.keys() == {"title", "text", "file", "group"} for entry in said["shown"])
+    assert all(entry.keys() == {"title", "text", "file", "group", "weights"} for entry in said["shown"])
     assert all((out / entry["file"]).is_file() for entry in said["shown"])
     before = index.read(out)
     assert run([*arguments, "--only", "mistakes"]) == 0

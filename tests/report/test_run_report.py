@@ -213,6 +213,12 @@ def test_the_verb(folder: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[
     told = capsys.readouterr().out
     assert "76.2" in told
     assert len(told.splitlines()) < 10
+    write_json(folder.diagnosis, {"format": 1, "verdicts": [VERDICT, VERDICT], "healthy": False, "facts": {}})
+    assert mien(["report", str(folder.path)]) == 0
+    told = capsys.readouterr().out
+    assert told.count("It learns by <heart>. Validation turned.\n  → mien resume\n") == 1
+    assert len(told.splitlines()) < 10
+    folder.diagnosis.unlink()
     assert mien(["report", str(folder.path), "--json", "--out", str(tmp_path / "other.html")]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["accuracy"] == 16 / 21
@@ -263,3 +269,11 @@ def test_one_epoch_of_histograms_makes_no_picture(folder: RunDir) -> None:
 def test_a_hill_stands_where_its_values_are() -> None:
     spread = Spread(1, -1.0, 0.5, np.array([0.0, 100, 0, 0]), 0.1)
     assert spread.ends() == (-0.5, 0.0)
+
+
+def test_few_values_stand_in_few_bins_that_cover_the_same() -> None:
+    counts = np.ones(64)
+    smooth = Spread(1, -1.0, 0.5, counts, 0.1).smoother()
+    assert (len(smooth.counts), smooth.width, smooth.low) == (8, 4.0, -1.0)
+    assert smooth.counts.sum() == 64
+    assert len(Spread(1, 0.0, 0.5, 30 * counts, 0.1).smoother().counts) == 64

@@ -14,6 +14,7 @@ from mien.data import dataset as datasets
 from mien.evaluate.answerer import Weights, model_file, open_answerer
 from mien.explain import show_calibration
 from mien.explain.calibrate import Calibration, calibrate, store
+from mien.models.store import digest
 from mien.train.machine import check_device
 
 app = typer.Typer(add_completion=False)
@@ -53,7 +54,7 @@ def command(
         )
     folder = out or (model / "explain" if model.is_dir() else None)
     if folder is not None:
-        show_calibration.write(folder, done)
+        show_calibration.write(folder, done, weights=digest(file).tensors)
     if not dry_run:
         store(file, done.spec)
     if as_json:

@@ -16,6 +16,7 @@ from mien.core.rundir import RunDir
 from mien.data import dataset as datasets
 from mien.evaluate import results
 from mien.evaluate.answerer import Answerer, Precision, Weights, open_answerer
+from mien.evaluate.bound import bound
 from mien.evaluate.ensemble import Ensemble
 from mien.evaluate.evaluate import ALL, Evaluation, Score, evaluate
 from mien.evaluate.leaks import LeakFree
@@ -48,6 +49,9 @@ def command(
     Writes figures, every prediction and plots into the run's eval/ or --out.
     """
     where = check_device(device)
+    single = not extra and not ensemble
+    # Before the weights are read: of a training that goes on the evaluation may count as old, never as new.
+    of = bound(model, weights) if single else None
     paths = [*(_snapshots(model) if ensemble else [model]), *extra]
     members = [open_answerer(m, weights=weights, device=where, precision=precision) for m in paths]
     dataset = datasets.load(data)
@@ -55,10 +59,9 @@ def command(
         evaluation = evaluate(
             _together(members), dataset, split=split, tta=tta, batch_size=batch_size, progress=advance
         )
-    alone = model.is_dir() and not extra and not ensemble
-    folder = out or (RunDir(model).evaluation if alone else None)
+    folder = out or (RunDir(model).evaluation if model.is_dir() and single else None)
     if folder is not None:
-        results.write(folder, evaluation, dataset)
+        results.write(folder, evaluation, dataset, weights=of)
     if as_json:
         print_json(evaluation.to_json() | {"folder": str(folder) if folder else None})
     else:

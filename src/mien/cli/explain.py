@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import typer
@@ -17,9 +17,11 @@ from mien.core.rundir import data_of
 from mien.data import dataset as datasets
 from mien.evaluate.answerer import OnnxAnswerer, TorchAnswerer, Weights, model_file
 from mien.explain.index import FILE
+from mien.explain.landmarks import find
 from mien.explain.run import INSIDE, Watch, chosen, explain
 from mien.explain.subject import Subject, Tell, subject
-from mien.models.store import load_classifier
+from mien.faces.centerface import default_detector
+from mien.models.store import digest, load_classifier
 from mien.train.machine import check_device
 
 app = typer.Typer(add_completion=False)
@@ -31,6 +33,9 @@ def command(
     data: Path | None = typer.Argument(None, help="Packed data set. Default: the run's own."),
     split: str = typer.Option("val", help="train, val or test."),
     only: list[str] = typer.Option([], "--only", help="One part, such as slices or attention; repeatable."),
+    landmarks: bool = typer.Option(
+        False, "--landmarks", help="Look for eyes, nose and mouth, for slices by size and pose of the face."
+    ),
     weights: Weights = typer.Option("best", help="Which weights of a run."),
     out: Path | None = typer.Option(None, "--out", "-o", help="Folder for the pictures; of a run its explain/."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, mps."),
@@ -47,9 +52,11 @@ def command(
     parts = chosen(only, inside=file.suffix != ".onnx")
     if not parts:
         raise MienError(f"{file}: an exported file cannot be looked into", hint="give its run or .safetensors file")
+    made_of = digest(file).tensors
     with progress("pictures") as bar:
         of = _asked(file, datasets.load(data or data_of(model)), split, check_device(device))
-        shown = explain(of, folder, sections=parts, watch=_watch(bar))
+        of = _with_landmarks(of, bar) if landmarks else of
+        shown = explain(of, folder, sections=parts, watch=_watch(bar), weights=made_of)
     left_out = [name for name in INSIDE if file.suffix == ".onnx"]
     if as_json:
         print_json({"folder": str(folder), "left_out": left_out, "shown": [asdict(one) for one in shown]})
@@ -66,6 +73,14 @@ def _asked(file: Path, dataset: datasets.Dataset, split: str, device: str) -> Su
         return subject(OnnxAnswerer(file), None, dataset, split=split)
     classifier = load_classifier(file)[0]
     return subject(TorchAnswerer(classifier, name=str(file), device=device), classifier, dataset, split=split)
+
+
+def _with_landmarks(of: Subject, bar: Progress) -> Subject:
+    """With those that the face detector sees, in place of the manifest's."""
+    task = bar.add_task("landmarks", total=len(of.rows), note="")
+    points = find(default_detector(), of.dataset.images, of.rows, lambda done: bar.advance(task, done))
+    bar.remove_task(task)
+    return replace(of, landmarks=points)
 
 
 def _watch(bar: Progress) -> Watch:

@@ -38,7 +38,7 @@ def _facts(written: Written) -> dict[str, object]:
         "report": str(written.path),
         "bytes": written.size,
         "accuracy": written.metrics.accuracy if written.metrics else None,
-        "verdicts": written.verdicts,
+        "verdicts": len(written.verdicts),
         "drawings": written.drawings,
         "missing": list(written.missing),
     }
@@ -49,6 +49,10 @@ def _print(written: Written) -> None:
         count = plural(written.metrics.count, "picture")
         console.print(f"{percent(written.metrics.accuracy, 1)} of {count} as labelled.", markup=False)
         console.print(best_and_worst(written.metrics), markup=False)
+    for verdict in written.verdicts[:1]:
+        console.print(f"{verdict.title}. {verdict.what}", markup=False)
+        if verdict.try_first:
+            console.print(f"  → {verdict.try_first}", markup=False)
     for command in written.missing:
         console.print(f"not there yet: {command}", style="dim", markup=False)
     console.print(f"\nOpen the report: {written.path} ({written.size / 1e6:.1f} MB)", markup=False)

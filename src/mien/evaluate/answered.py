@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mien.core.errors import MienError
 from mien.core.rundir import RunDir
 from mien.data.arrow import read_table, to_numpy
+from mien.evaluate.bound import again, stale
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Answered:
         predicted: names (n,).
         probabilities: by name of head (n, K), over `heads`.
         heads: labels by name of head.
+        stale: why they are not of the weights that the run has now; "" where they are, or where no run is known.
     """
 
     path: Path
@@ -38,6 +40,7 @@ class Answered:
     predicted: NDArray[np.object_]
     probabilities: Mapping[str, NDArray[np.float32]]
     heads: Mapping[str, Sequence[str]]
+    stale: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -60,6 +63,14 @@ class Answered:
         return str(self.facts["tta"])
 
 
+def require_fresh(answered: Answered) -> Answered:
+    """The answers. Raises MienError when they are not of the weights that the run has now."""
+    if answered.stale:
+        hint = f"{again(answered.path, answered.facts)} measures it again"
+        raise MienError(f"{answered.path}: its evaluation is {answered.stale}", hint=hint)
+    return answered
+
+
 def read_answers(path: Path) -> Answered:
     """The evaluation of a run folder, or the one in the folder that `mien eval --out` wrote.
 
@@ -72,7 +83,8 @@ def read_answers(path: Path) -> Answered:
         answered = _answered(path, facts, table)
         if len(answered.rows) != int(facts["pictures"]):
             raise ValueError(f"{len(answered.rows)} rows for {facts['pictures']} pictures")
-        return answered
+        own = folder == RunDir(path).evaluation and RunDir(path).recipe.is_file()
+        return replace(answered, stale=stale(RunDir(path), facts) if own else "")
     except (KeyError, ValueError, TypeError) as error:
         raise MienError(f"{folder}: damaged evaluation ({error!r})", hint="run mien eval again") from None
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mien.core import recipe as recipes
 from mien.core.errors import MienError
 from mien.core.rundir import RunDir
-from mien.evaluate.answered import Answered, read_answers
+from mien.evaluate.answered import Answered, read_answers, require_fresh
 from mien.evaluate.compare import Paired, holm, paired, verdict
 from mien.evaluate.history import read_history
 from mien.evaluate.metrics import Interval, wilson
@@ -104,11 +104,12 @@ def compare_runs(paths: Sequence[Path]) -> Comparison:
     """Compare the evaluations of two or more runs; pictures are matched by their row in the packed set.
 
     Raises:
-        MienError: fewer than two runs, one without an evaluation, or evaluations of unlike data, splits or pictures.
+        MienError: fewer than two runs, one without an evaluation or with one of earlier weights, or evaluations of
+            unlike data, splits or pictures.
     """
     if len({path.resolve() for path in paths}) < max(len(paths), 2):
         raise MienError("a comparison needs two or more different runs", hint="mien compare RUN RUN…")
-    answers = [read_answers(path) for path in paths]
+    answers = [require_fresh(read_answers(path)) for path in paths]
     for other in answers[1:]:
         _require_alike(answers[0], other)
     names, kept = short_names(paths), scored(answers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,12 @@ from mien.evaluate.truth import LABELS, TITLES
 _STALE = ("metrics.json", "per_class.csv", "confusion*.csv", "plots/confusion*.png", "plots/reliability*.png")
 
 
-def write(folder: Path, evaluation: Evaluation, dataset: Dataset) -> None:
+def write(folder: Path, evaluation: Evaluation, dataset: Dataset, *, weights: Mapping[str, str] | None = None) -> None:
     """Write everything into `folder`, in place of an earlier evaluation; other files in it stay.
 
     metrics.json, predictions.parquet, and for what was scored per_class.csv, confusion.csv,
-    plots/confusion.png and plots/reliability.png (with `-ferplus` in the name for the FER+ votes).
+    plots/confusion.png and plots/reliability.png (with `-ferplus` in the name for the FER+ votes). `weights` says
+    which answered, see `bound.bound`, so that a later reader sees whether the run still has them.
     """
     for pattern in _STALE:
         for path in folder.glob(pattern):
@@ -41,7 +42,8 @@ def write(folder: Path, evaluation: Evaluation, dataset: Dataset) -> None:
     for kind, score in evaluation.scores.items():
         _write_score(folder, kind, score, _title(evaluation, kind))
     about = {"mien": __version__, "date": datetime.now(UTC).isoformat(timespec="seconds")}
-    write_json(folder / "metrics.json", about | evaluation.to_json())
+    bound = {"weights": dict(weights)} if weights else {}
+    write_json(folder / "metrics.json", about | bound | evaluation.to_json())
 
 
 def predictions(evaluation: Evaluation, dataset: Dataset) -> pa.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mien.core.errors import MienError
@@ -24,19 +24,26 @@ class Shown:
         text: what is to be seen in it, with the figures, as plain sentences.
         file: path from the explain folder, with "/".
         group: one of `GROUPS`.
+        weights: digest of the tensors it was made of; "" where that is not known.
     """
 
     title: str
     text: str
     file: str
     group: str
+    weights: str = ""
 
 
-def record(folder: Path, group: str, shown: Sequence[Shown]) -> None:
-    """Put the pictures of a group into the index of `folder` in place of its earlier ones; other groups stay."""
+def record(folder: Path, group: str, shown: Sequence[Shown], *, weights: str) -> list[Shown]:
+    """Put the pictures of a group into the index of `folder` in place of its earlier ones; other groups stay.
+
+    `weights` is the digest of the tensors they were made of, see `models.store.digest`; it stands in what is returned.
+    """
     kept = [one for one in read(folder) if one.group != group]
-    entries = sorted([*kept, *shown], key=lambda one: GROUPS.index(one.group))
+    new = [replace(one, weights=weights) for one in shown]
+    entries = sorted([*kept, *new], key=lambda one: GROUPS.index(one.group))
     write_json(folder / FILE, [asdict(one) for one in entries])
+    return new
 
 
 def read(folder: Path) -> list[Shown]:

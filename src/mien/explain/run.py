@@ -46,8 +46,10 @@ def chosen(names: Sequence[str], *, inside: bool) -> list[str]:
     return [name for name in there if not names or name in names]
 
 
-def explain(of: Subject, folder: Path, *, sections: Sequence[str], watch: Watch) -> list[Shown]:
+def explain(of: Subject, folder: Path, *, sections: Sequence[str], watch: Watch, weights: str = "") -> list[Shown]:
     """Write the sections into `folder`, each with its entries in `index.json`, and return the new entries.
+
+    `weights` is the digest of the model's tensors, so that a report leaves out what was made of others.
 
     Raises:
         MienError: a section cannot be made of this model.
@@ -56,6 +58,5 @@ def explain(of: Subject, folder: Path, *, sections: Sequence[str], watch: Watch)
     for name in sections:
         with watch(name) as tell:
             made = SECTIONS[name](of, folder, tell)
-        record(folder, name, made)
-        shown += made
+        shown += record(folder, name, made, weights=weights)
     return shown

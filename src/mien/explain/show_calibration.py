@@ -20,16 +20,18 @@ GROUP, JSON = "calibration", "calibration.json"
 _FEW = 10  # pictures in a bin below which a point is drawn hollow
 
 
-def write(folder: Path, calibration: Calibration) -> list[Shown]:
-    """Write calibration.json and a diagram for each head below `folder`, and put them into its index."""
+def write(folder: Path, calibration: Calibration, *, weights: str = "") -> list[Shown]:
+    """Write calibration.json and a diagram for each head below `folder`, and put them into its index.
+
+    `weights` is the digest of the model's tensors, which a calibration leaves as they are.
+    """
     write_json(folder / JSON, calibration.to_json())
     shown = []
     for head in calibration.heads:
         file = f"{GROUP}/{head.head}.png"
         save(diagram(head), folder / file)
         shown.append(Shown(f"Reliability of {head.head}", " ".join(sentences(calibration, head)), file, GROUP))
-    record(folder, GROUP, shown)
-    return shown
+    return record(folder, GROUP, shown, weights=weights)
 
 
 def sentences(calibration: Calibration, head: HeadCalibration) -> list[str]:

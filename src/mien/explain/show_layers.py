@@ -22,6 +22,7 @@ from mien.models.blocks import eval_mode
 from mien.models.classifier import Classifier
 
 GROUP, CHANNELS, MOST = "layers", 10, 24
+PAGES = "activations-*.png"
 Maps = dict[str, NDArray[np.float32]]
 
 
@@ -55,7 +56,11 @@ def write(of: Subject, folder: Path, tell: Tell) -> list[Shown]:
     if maps:
         label = of.names[of.ids[place]]
         text = f"A picture labelled {label}; of each layer the channels that vary most, each with its own scale."
-        save(activation_grid(image, maps, text), folder / GROUP / "activations.png")
+        some = _some(list(maps))
+        if len(some) < len(maps):
+            count = _write_pages(image, maps, text, folder / GROUP)
+            text += f" {len(some)} of {len(maps)} layers; all of them on {count} pages, {PAGES} in this folder."
+        save(activation_grid(image, {name: maps[name] for name in some}, text), folder / GROUP / "activations.png")
         shown.append(Shown("Activations", text, f"{GROUP}/activations.png", GROUP))
     tell(1, 2)
     text = "How the weights of each layer are spread, each with its own scale."
@@ -63,9 +68,21 @@ def write(of: Subject, folder: Path, tell: Tell) -> list[Shown]:
     return [*shown, Shown("Weights", text, f"{GROUP}/weights.png", GROUP)]
 
 
+def _write_pages(image: Pixels, maps: Maps, text: str, folder: Path) -> int:
+    """All layers, `MOST` a page; earlier pages go. Returns how many there are."""
+    for old in folder.glob(PAGES):
+        old.unlink()
+    names = list(maps)
+    starts = range(0, len(names), MOST)
+    for page, start in enumerate(starts, 1):
+        rows = {name: maps[name] for name in names[start : start + MOST]}
+        save(activation_grid(image, rows, text), folder / PAGES.replace("*", f"{page:02d}"))
+    return len(starts)
+
+
 def activation_grid(image: Pixels, maps: Maps, text: str) -> Figure:
-    """The picture and a row a layer; of deep nets `MOST` layers, evenly chosen."""
-    names = _some(list(maps))
+    """The picture and a row a layer."""
+    names = list(maps)
     figure = titled(0.72 * CHANNELS + 2.4, 0.78 * len(names) + 0.9, "What every layer makes of a picture", text)
     grid = figure.subplots(len(names) + 1, CHANNELS, squeeze=False)
     for axes in grid.flat:

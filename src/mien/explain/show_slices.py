@@ -14,6 +14,7 @@ from mien.core.files import write_json
 from mien.data.audit.measures import measure
 from mien.data.dataset import VOTE_COLUMNS
 from mien.evaluate.plots import BLUE, GREY, INK, save
+from mien.explain import landmarks
 from mien.explain.figure import plain, quiet, titled
 from mien.explain.index import Shown
 from mien.explain.slices import Slice, slices, worst
@@ -23,17 +24,20 @@ from mien.page.words import percent
 GROUP = "slices"
 _RED = "#B5382A"
 # Columns that number the pictures, or say what is known already.
-_NOT_SLICED = {"row", "source", "label", "split", "group", "weight", "sha256", *VOTE_COLUMNS}
+_NOT_SLICED = {"row", "source", "label", "split", "group", "weight", "sha256", *VOTE_COLUMNS, *landmarks.COLUMNS}
 
 
 def write(of: Subject, folder: Path, tell: Tell) -> list[Shown]:
-    """Accuracy by brightness, contrast, detail, agreement of votes and each further column of the manifest."""
+    """Accuracy by light, detail, size and pose of the face, agreement of votes and each further column."""
     columns = _columns(of, tell)
     found = slices(of.hit, columns)
     overall = float(of.hit.mean())
     named = worst(found, overall)
     facts = [
-        {"column": one.column, "slice": one.name, "pictures": one.count, "accuracy": one.accuracy} for one in found
+        {"column": one.column, "slice": one.name, "pictures": one.count, "accuracy": one.accuracy}
+        | {"low": one.interval.low, "high": one.interval.high}
+        | {"strict_low": one.strict.low, "strict_high": one.strict.high}
+        for one in found
     ]
     write_json(folder / GROUP / "slices.json", {"overall": overall, "slices": facts})
     if not found:
@@ -50,6 +54,8 @@ def _columns(of: Subject, tell: Tell) -> dict[str, NDArray[Any]]:
         "contrast (deviation)": measures.contrast,
         "sharpness (detail)": measures.detail,
     }
+    if of.landmarks is not None:
+        columns |= landmarks.columns(of.landmarks, of.dataset.images.shape[1])
     if of.dataset.votes is not None:
         votes = of.dataset.votes[of.rows]
         columns["FER+ votes of the top class"] = votes.max(1)

@@ -86,4 +86,5 @@ def _fifths(values: NDArray[Any]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
         which = (numbers >= low) & ((numbers <= high) if last else (numbers < high))
         # Of whole numbers the ends are said that occur: 2–5 and 6–7 rather than 2–6 and 6–7.
         shown = numbers[which].max(initial=low) if values.dtype.kind in "iu" else high
-        yield f"{low:.3g}–{shown:.3g}" if shown > low else f"{low:.3g}", which
+        between = " to " if low < 0 else "–"
+        yield (f"{low:.3g}{between}{shown:.3g}" if shown > low else f"{low:.3g}").replace("-", "\N{MINUS SIGN}"), which

@@ -13,6 +13,7 @@ from mien.data.dataset import Dataset
 from mien.evaluate.answerer import Answerer, as_channels
 from mien.evaluate.predict import predict_probabilities
 from mien.evaluate.truth import Truth, over, truths
+from mien.explain.landmarks import of_manifest
 from mien.models.classifier import Classifier
 
 Tell = Callable[[int, int | None], None]
@@ -28,6 +29,7 @@ class Subject:
         truth: which head is held to which labels; its ids belong to the whole split.
         ids: right classes (n,).
         probabilities: (n, K) over the labels of `truth`.
+        landmarks: (n, 5, 2) in px, NaN where a picture has none; None where they are not known. See `landmarks`.
     """
 
     answerer: Answerer
@@ -38,6 +40,7 @@ class Subject:
     truth: Truth
     ids: NDArray[np.int64]
     probabilities: NDArray[np.float32]
+    landmarks: NDArray[np.float32] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,4 +90,5 @@ def subject(
     kept = truth.ids >= 0
     answers = predict_probabilities(answerer, dataset.images, rows=rows[kept], progress=progress)
     probabilities = over(truth.labels, truth.head, answers[truth.head.name])
-    return Subject(answerer, classifier, dataset, split, rows[kept], truth, truth.ids[kept], probabilities)
+    points = of_manifest(dataset, rows[kept])
+    return Subject(answerer, classifier, dataset, split, rows[kept], truth, truth.ids[kept], probabilities, points)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -40,6 +42,38 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], ModelSpec]:
             f"{path}: not a readable safetensors file ({error})",
             hint="copy it again, or take another checkpoint",
         ) from None
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What tells weights from others, as SHA-256 in hexadecimal.
+
+    Attributes:
+        tensors: of names, types, shapes and values.
+        answers: of these and of all in the spec that bears on an answer, temperatures among it.
+    """
+
+    tensors: str
+    answers: str
+
+
+def digest(path: Path) -> Digest:
+    """The digest of a weights file; of an exported file both are that of its bytes.
+
+    Raises:
+        MienError: as `read_weights`.
+    """
+    if path.suffix == ".onnx":
+        whole = hashlib.sha256(path.read_bytes()).hexdigest()
+        return Digest(whole, whole)
+    tensors, spec = read_weights(path)
+    sums = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        sums.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        sums.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    values = sums.hexdigest()
+    told = spec.model_dump_json(exclude={"provenance", "abstain_below", "face_margin", "face_shift", "face_level"})
+    return Digest(values, hashlib.sha256(f"{values} {told}".encode()).hexdigest())
 
 
 def load_classifier(path: Path) -> tuple[Classifier, ModelSpec]:

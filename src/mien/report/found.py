@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mien.core.errors import MienError
 from mien.core.rundir import RunDir
+from mien.evaluate.bound import held
+from mien.evaluate.history import read_history
 from mien.evaluate.report import Drawing, Verdict
 from mien.explain.index import FILE, read
 
@@ -43,13 +45,13 @@ class _Diagnosis(BaseModel):
 
 
 def read_diagnosis(run: RunDir) -> tuple[str, tuple[Verdict, ...]]:
-    """A sentence on the whole, and the verdicts in their order; "" where the run was not diagnosed.
+    """A sentence on the whole, and the verdicts in their order; "" where the run was not diagnosed as it is now.
 
     Raises:
         MienError: the file is damaged or of a later format; names the key.
     """
     path = run.diagnosis
-    if not path.is_file():
+    if not path.is_file() or outlived(run):
         return "", ()
     try:
         found = _Diagnosis.model_validate(run.read_json(path))
@@ -81,14 +83,28 @@ def _verdict(told: _Told, mark: str) -> Verdict:
     )
 
 
-def read_drawings(run: RunDir) -> tuple[Drawing, ...]:
+def outlived(run: RunDir) -> str:
+    """Why the diagnosis is of an earlier state of the run; "" where it is not, or there is none."""
+    if not run.diagnosis.is_file():
+        return ""
+    told, now = run.read_json(run.diagnosis).get("facts", {}).get("epochs"), len(read_history(run))
+    return "" if told in (None, now) else f"of epoch {told}, and the run has now done {now}"
+
+
+def read_drawings(run: RunDir) -> tuple[tuple[Drawing, ...], tuple[str, ...]]:
     """The pictures that explain, as data URIs, in their order; none where the run was not explained.
+
+    Second, the groups that are left out since they were made of weights that the run no longer has.
 
     Raises:
         MienError: a picture is missing, of no known kind, or outside of the folder.
     """
     folder = run.path / EXPLAIN
-    return tuple(Drawing(one.title, one.text, _uri(folder, one.file), _heading(one.group)) for one in read(folder))
+    entries = read(folder)
+    now = held(run) if entries else set()
+    fresh = [one for one in entries if not one.weights or not now or one.weights in now]
+    drawings = tuple(Drawing(one.title, one.text, _uri(folder, one.file), _heading(one.group)) for one in fresh)
+    return drawings, tuple(dict.fromkeys(one.group for one in entries if one not in fresh))
 
 
 def _heading(group: str) -> str:

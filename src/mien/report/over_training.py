@@ -30,6 +30,7 @@ _ABOUT = {
     "weights": "The weights of each layer",
     "activations": "What each layer gives for the same validation pictures, before norm and activation function",
 }
+_FILLED = 24
 _HIDDEN = 0.002  # share of the values at each end that does not stretch an axis
 
 
@@ -48,6 +49,13 @@ class Spread:
         share = np.cumsum(self.counts) / max(self.counts.sum(), 1)
         first, last = int((share <= _HIDDEN).sum()), int((share < 1 - _HIDDEN).sum()) + 1
         return self.low + self.width * first, self.low + self.width * last
+
+    def smoother(self) -> Spread:
+        """In so few bins, though at least eight, that the usual one holds `_FILLED` values: small layers jump less."""
+        one, counts = self.width, self.counts
+        while len(counts) > 8 and len(counts) % 2 == 0 and counts.sum() < _FILLED * len(counts):
+            one, counts = 2 * one, counts.reshape(-1, 2).sum(1)
+        return Spread(self.epoch, self.low, one, counts, self.deviation)
 
 
 Layers = Mapping[str, Sequence[Spread]]
@@ -129,7 +137,7 @@ def ridges(title: str, layers: Layers, about: str) -> Figure:
 
 def _panel(axes: Axes, told: Sequence[Spread]) -> None:
     ends = np.array([one.ends() for one in told])
-    for place, one in enumerate(told):
+    for place, one in enumerate(spread.smoother() for spread in told):
         base = len(told) - 1 - place  # the latest stands lowest, in front
         x = one.low + one.width * (np.arange(len(one.counts)) + 0.5)
         height = 2.6 * one.counts / max(one.counts.max(), 1)

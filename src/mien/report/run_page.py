@@ -19,13 +19,15 @@ from mien.core.rundir import RunDir
 from mien.core.spec import Head
 from mien.data import dataset as datasets
 from mien.evaluate.answered import Answered, read_answers
+from mien.evaluate.bound import again
 from mien.evaluate.compare_runs import flatten
 from mien.evaluate.history import read_history
 from mien.evaluate.metrics import Metrics, measure
-from mien.evaluate.report import Curves, ReportContext, page
+from mien.evaluate.report import Curves, ReportContext, Verdict, page
 from mien.evaluate.truth import FERPLUS, LABELS, over
-from mien.page.words import percent
-from mien.report.found import marks, read_diagnosis, read_drawings
+from mien.explain.show_calibration import GROUP as CALIBRATION
+from mien.page.words import listed, percent
+from mien.report.found import marks, outlived, read_diagnosis, read_drawings
 from mien.report.over_training import over_training
 
 _NO_IDS: NDArray[np.int64] = np.zeros(0, np.int64)
@@ -33,12 +35,12 @@ _NO_IDS: NDArray[np.int64] = np.zeros(0, np.int64)
 
 @dataclass(frozen=True)
 class Written:
-    """A report: its file and size in bytes, the figures it shows (None without an evaluation), and what is missing."""
+    """A report: its file, size in bytes, figures (None without an evaluation), verdicts, and commands that miss."""
 
     path: Path
     size: int
     metrics: Metrics | None
-    verdicts: int
+    verdicts: tuple[Verdict, ...]
     drawings: int
     missing: tuple[str, ...]
 
@@ -60,13 +62,15 @@ def write_run_report(run: RunDir, *, data: Path | None = None, out: Path | None 
     text = page(context, metrics)
     write_text(path, text)
     missing = tuple(command for _, command in context.missing)
-    return Written(path, len(text.encode()), metrics, len(context.verdicts), len(context.drawings), missing)
+    return Written(path, len(text.encode()), metrics, context.verdicts, len(context.drawings), missing)
 
 
 def run_context(run: RunDir, *, data: Path | None = None) -> tuple[ReportContext, Metrics | None]:
     """Everything that the run's folder knows, and its figures where the run was evaluated; raises as above."""
     diagnosis, verdicts = read_diagnosis(run)
-    drawings, answers = read_drawings(run), _answers(run)
+    drawings, old = read_drawings(run)
+    found = _answers(run)
+    answers = None if found is None or found.stale else found
     kept = _scored(answers) if answers else None
     shown = kept or _Scored((), _NO_IDS, np.zeros((0, 0), np.float32), _NO_IDS)
     context = ReportContext(
@@ -83,7 +87,7 @@ def run_context(run: RunDir, *, data: Path | None = None) -> tuple[ReportContext
         verdicts=verdicts,
         drawings=(*drawings, *over_training(run)),
         tables=_tables(run),
-        missing=_missing(run, evaluated=answers is not None, diagnosed=bool(diagnosis), explained=bool(drawings)),
+        missing=_missing(run, found, diagnosed=bool(diagnosis), drawn=bool(drawings), old=old),
     )
     return context, measure(shown.ids, shown.probabilities, shown.labels) if kept else None
 
@@ -195,11 +199,25 @@ def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _missing(run: RunDir, *, evaluated: bool, diagnosed: bool, explained: bool) -> tuple[tuple[str, str], ...]:
+def _missing(
+    run: RunDir, found: Answered | None, *, diagnosed: bool, drawn: bool, old: Sequence[str]
+) -> tuple[tuple[str, str], ...]:
+    """What is not there, or is there of an earlier state of the run, and the commands that make it."""
     path = quote(str(run.path))
-    wanted = (
-        (evaluated, "Not evaluated yet; figures, labels and mix-ups come with", f"mien eval {path} DATA"),
-        (diagnosed, "Not diagnosed yet; what happened and what to try comes with", f"mien diagnose {path}"),
-        (explained, "Not explained yet; what the net looks at comes with", f"mien explain {path}"),
-    )
-    return tuple((what, command) for there, what, command in wanted if not there)
+    wanted = []
+    if found is None:
+        wanted.append(("Not evaluated yet; figures, labels and mix-ups come with", f"mien eval {path} DATA"))
+    elif found.stale:
+        wanted.append((f"The evaluation is {found.stale}; it is left out. Again with", again(path, found.facts)))
+    if earlier := outlived(run):
+        wanted.append((f"The diagnosis is {earlier}; it is left out. Again with", f"mien diagnose {path}"))
+    elif not diagnosed:
+        wanted.append(("Not diagnosed yet; what happened and what to try comes with", f"mien diagnose {path}"))
+    if old:
+        parts = " ".join(f"--only {group}" for group in old if group != CALIBRATION)
+        what = f"Made of weights that the run no longer has, and left out: {listed(list(old))}. Again with"
+        wanted += [(what, f"mien explain {path} {parts}")] if parts else []
+        wanted += [(what, f"mien calibrate {path}")] if CALIBRATION in old else []
+    elif not drawn:
+        wanted.append(("Not explained yet; what the net looks at comes with", f"mien explain {path}"))
+    return tuple(wanted)

@@ -14,7 +14,9 @@ from mien.data.dataset import Dataset
 from mien.diagnose.evidence import Answers, Fed
 from mien.diagnose.judge import Diagnosis, diagnose
 from mien.diagnose.reading import Extra, evaluated_answers, read_evidence, stored_answers
+from mien.evaluate.answered import read_answers
 from mien.evaluate.answerer import open_answerer
+from mien.evaluate.bound import again
 from mien.evaluate.evaluate import evaluate
 from mien.train.fed_check import fed_facts
 
@@ -68,8 +70,16 @@ def _answers(run: RunDir, packed: Dataset | None, missing: list[str]) -> Answers
             raise MienError("no predictions, and no data or weights to make them")
         return evaluated_answers(evaluate(open_answerer(run.path), packed), packed)
     except MienError as error:
-        missing.append(f"predictions ({error.message})")
+        missing.append(f"predictions ({_outlived(run) or error.message})")
         return None
+
+
+def _outlived(run: RunDir) -> str:
+    """What is wrong with stored predictions that are of earlier weights, and the way out; "" where there are none."""
+    if not (run.evaluation / "metrics.json").is_file():
+        return ""
+    told = read_answers(run.path)
+    return f"the evaluation is {told.stale}: {again(run.path, told.facts)}" if told.stale else ""
 
 
 def _audit(given: Path | None, packed: Dataset | None) -> dict[str, object] | None:
