@@ -35,7 +35,7 @@ MAY_USE: dict[str, set[str]] = {
     "video": {"core", "faces", "runtime"},
     "evaluate": {"core", "page", "data", "models", "runtime"},
     "diagnose": {"core", "page", "data", "models", "runtime", "evaluate"},
-    "explain": {"core", "page", "data", "augment", "models", "runtime", "evaluate"},
+    "explain": {"core", "page", "data", "augment", "models", "faces", "runtime", "evaluate"},
     "report": {"core", "page", "data", "evaluate", "explain"},
     "serve": {"core", "faces", "runtime", "video"},
     "train": {"core", "page", "data", "augment", "models", "runtime", "evaluate", "diagnose"},
