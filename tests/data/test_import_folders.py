@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -193,6 +194,7 @@ def test_colour_files_without_colour_are_stored_grey_and_that_is_said(write_pict
     imported = import_data(write_pictures(files), tmp_path / "packed")
     assert imported.dataset.info.channels == 1
     assert (imported.dataset.images == grey).all()
+    assert imported.dataset.column("sha256").tolist() == [hashlib.sha256(grey.tobytes()).hexdigest()] * 2
     assert any("stored as grey" in note for note in imported.notes)
     assert sorted(p.name for p in (tmp_path / "packed").iterdir()) == ["dataset.json", "images.npy", "manifest.parquet"]
 
@@ -203,6 +205,7 @@ def test_grey_or_colour_can_be_demanded(wish: str, channels: int, write_pictures
     root = write_pictures({"train/cat/a.png": colour, "val/cat/b.png": np.full((5, 5), 9, np.uint8)})
     data = import_data(root, tmp_path / "packed", options=ImportOptions(colour=wish)).dataset
     assert data.info.channels == channels
+    assert data.column("sha256").tolist() == [hashlib.sha256(image.tobytes()).hexdigest() for image in data.images]
 
 
 def test_pictures_of_one_size_keep_it_even_when_not_square(write_pictures: Write, tmp_path: Path) -> None:
