@@ -6,6 +6,7 @@ passes a rank, orders by the means of neighbours, and places by least squares th
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -102,13 +103,13 @@ def _ordered(ranks: list[int], links: list[tuple[int, int]]) -> list[list[int]]:
         rows[rank].append(item)
     above, below = _neighbours(len(ranks), links)
     best, fewest = [list(row) for row in rows], _crossings(rows, below)
+    place = {item: at for row in rows for at, item in enumerate(row)}
     for sweep in range(SWEEPS):
-        down = sweep % 2 == 0
-        for row in rows if down else reversed(rows):
-            places = {item: place for one in rows for place, item in enumerate(one)}
-            near = above if down else below
-            key = {i: np.mean([places[n] for n in near[i]]) if near[i] else places[i] for i in row}
-            row.sort(key=lambda item: key[item])
+        near = above if sweep % 2 == 0 else below
+        for row in rows if sweep % 2 == 0 else reversed(rows):
+            mean = {i: sum(place[n] for n in near[i]) / len(near[i]) if near[i] else place[i] for i in row}
+            row.sort(key=mean.__getitem__)
+            place |= {item: at for at, item in enumerate(row)}
         found = _crossings(rows, below)
         if found < fewest:
             best, fewest = [list(row) for row in rows], found
@@ -129,8 +130,11 @@ def _crossings(rows: list[list[int]], below: list[list[int]]) -> int:
     total = 0
     for upper, lower in pairwise(rows):
         place = {item: at for at, item in enumerate(lower)}
-        ends = [place[b] for a in upper for b in sorted(below[a], key=place.__getitem__)]
-        total += sum(1 for i, end in enumerate(ends) for later in ends[i + 1 :] if later < end)
+        before: list[int] = []
+        for a in upper:
+            for end in sorted(place[b] for b in below[a]):
+                total += len(before) - bisect_right(before, end)
+                insort(before, end)
     return total
 
 

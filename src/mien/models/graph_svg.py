@@ -11,7 +11,14 @@ from mien.models.graph_layout import Layout, Points, Size, arrange
 
 _LINE, _PAD, _SMALL, _LETTER = 15.0, 7.0, 12.0, 6.6  # px: height of a line, around text, of a name, width of a letter
 _GAP, _DROP, _MARGIN = 34.0, 30.0, 16.0
-_KINDS = {"pictures": "pictures", "add": "+ sum", "iadd": "+ sum", "cat": "⊕ side by side", "mul": "× product"}
+_KINDS = {
+    "pictures": "pictures",
+    "add": "+ sum",
+    "iadd": "+ sum",
+    "cat": "⊕ side by side",
+    "mul": "× product",
+    "scaled_dot_product_attention": "attention",
+}
 _JOINS = frozenset({"add", "iadd", "cat", "mul", "sub", "stack"})
 _STYLE = (
     "text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',sans-serif;fill:#1c2430}"
