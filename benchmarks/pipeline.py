@@ -73,10 +73,10 @@ class Way(NamedTuple):
 
 
 FULL = Way("640 px, every frame", LONGEST_SIDE, 1, quick=False)
-VIDEO = Way("640 px, every 10th (mien video)", LONGEST_SIDE, 10, quick=True)
-CAMERA = Way("320 px, every 10th (mien webcam)", 320, 10, quick=True)
+VIDEO = Way("640 px, every 10th (as mien does it)", LONGEST_SIDE, 10, quick=True)
+SMALL = Way("320 px, every 10th", 320, 10, quick=True)
 WITHOUT = Way("640 px, every 10th, no quick search", LONGEST_SIDE, 10, quick=False)
-TIMED = (VIDEO, WITHOUT, CAMERA)
+TIMED = (VIDEO, WITHOUT, SMALL)
 
 
 class Run(NamedTuple):

@@ -108,17 +108,19 @@ from pathlib import Path
 import numpy as np
 from mien.video.recording import recording
 with recording(Path(sys.argv[1]), rate=Fraction(25)) as made:
-    rng = np.random.default_rng(0)
+    noise = np.random.default_rng(0).integers(0, 255, (400, 64, 64, 3), np.uint8)
     for i in range(400):
-        made.add_frame(rng.integers(0, 255, (64, 64, 3), np.uint8), i / 25)
+        made.add_frame(noise[i if sys.argv[2] == "noise" else 0], i / 25)
     print("written", flush=True)
     time.sleep(60)
 """
 
 
-def test_what_a_killed_process_leaves_behind_can_be_played(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shown", ["noise", "still"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv"])
+def test_what_a_killed_process_leaves_behind_can_be_played(tmp_path: Path, name: str, shown: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path / "a.mp4")], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", KILLED, str(tmp_path / name), shown], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "written\n"

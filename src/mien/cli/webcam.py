@@ -16,6 +16,7 @@ from mien.cli.output import console, print_json
 from mien.cli.watching import Detection, Wanted, check_apart, facts, make_scene, open_outputs, print_summary
 from mien.deploy.annotate import colour_of
 from mien.deploy.runtime import Predictor
+from mien.faces.centerface import LONGEST_SIDE
 from mien.video.camera import Camera
 from mien.video.scene import Seen
 from mien.video.source import Frame
@@ -38,7 +39,7 @@ def command(
     plot: Path | None = typer.Option(None, help="Write a PNG of the expression labels over time."),
     smooth: float = typer.Option(0.5, min=0, help="Seconds that probabilities are averaged over; 0: not at all."),
     search_every: int = typer.Option(10, min=1, help="Search the whole of every n-th frame for new faces."),
-    detect_size: int = typer.Option(320, min=32, help="Longer side in px that faces are searched at."),
+    detect_size: int = typer.Option(LONGEST_SIDE, min=32, help="Longer side in px that faces are searched at."),
     labels: str | None = typer.Option(None, help="Label set to answer in: fer2013, ferplus8, fer5 …"),
     head: str | None = typer.Option(None, help="Head to ask; else the one that fits the labels."),
     unsure_below: float | None = typer.Option(

@@ -31,13 +31,15 @@ class _Container(NamedTuple):
 _H264 = ("libx264", "libopenh264", "h264_videotoolbox", "mpeg4")
 # Written in fragments, each complete in itself, and made an ordinary file at the end. The header waits for the first
 # of them, so that it can say where in time the streams begin: else frames come 80 ms late and sound does not.
-_FRAGMENTS = {"movflags": "hybrid_fragmented+delay_moov"}
+# Each goes to the file at once: of a calm picture ten seconds would wait in the buffer that FFmpeg writes through.
+_AT_ONCE = {"flush_packets": "1"}
+_FRAGMENTS = {"movflags": "hybrid_fragmented+delay_moov"} | _AT_ONCE
 _CONTAINERS = {
     ".mp4": _Container("mp4", _FRAGMENTS, _H264),
     ".m4v": _Container("mp4", _FRAGMENTS, _H264),
     ".mov": _Container("mov", _FRAGMENTS, _H264),
-    ".mkv": _Container("matroska", {}, _H264),
-    ".webm": _Container("webm", {}, ("libvpx-vp9", "libvpx")),
+    ".mkv": _Container("matroska", _AT_ONCE, _H264),
+    ".webm": _Container("webm", _AT_ONCE, ("libvpx-vp9", "libvpx")),
 }
 _ENCODER_OPTIONS = {
     "libx264": {"preset": "veryfast", "crf": "20"},
