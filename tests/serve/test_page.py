@@ -109,6 +109,50 @@ def test_a_chosen_picture_shows_a_card_with_bars_for_each_face(
     assert page.is_visible("#empty")
 
 
+def test_few_cards_are_beside_the_picture_and_many_in_rows_below_it(
+    visit: Callable[..., Page], toys: SimpleNamespace
+) -> None:
+    page = visit(viewport={"width": 1200, "height": 800})
+    places = {}
+    for count in (2, 6):
+        choose(page, toys.photo(100 * count, 130))
+        page.wait_for_selector(f".face >> nth={count - 1}")
+        cards = [page.locator(f".face >> nth={i}").bounding_box() for i in range(count)]
+        places[count] = page.locator("#stage").bounding_box(), cards
+    stage, (one, two) = places[2]
+    assert one["x"] >= stage["x"] + stage["width"]
+    assert two["y"] > one["y"] + one["height"]
+    stage, cards = places[6]
+    assert min(card["y"] for card in cards) > stage["y"] + stage["height"]
+    assert len({card["y"] for card in cards}) == 2
+    assert all(card["x"] + card["width"] <= 1200 for card in cards)
+    page.click("#clear")
+    assert page.get_attribute("body", "class") == ""
+
+
+def test_of_many_faces_a_phone_shows_the_likeliest_labels_and_all_of_the_chosen_one(
+    visit: Callable[..., Page], toys: SimpleNamespace
+) -> None:
+    page = visit(viewport={"width": 360, "height": 740}, has_touch=True)
+    choose(page, toys.photo(300, 130))
+    page.wait_for_selector(".face >> nth=2")
+    first = page.locator(".face >> nth=0")
+    shown = first.locator(".bars .value:visible").all_text_contents()
+    every = first.locator(".bars .value").all_text_contents()
+    assert len(shown) == 3
+    assert sorted(shown, key=percent) == sorted(every, key=percent)[-3:]
+    first.tap()
+    assert first.locator(".bars .value:visible").all_text_contents() == every
+    choose(page, toys.photo(100, 130))
+    page.wait_for_selector(".face >> nth=1", state="detached")
+    page.wait_for_selector(".face")
+    assert page.locator(".bars .value:visible").count() == len(every)
+
+
+def percent(text: str) -> int:
+    return int(text.split()[0])
+
+
 def test_frames_are_drawn_where_the_faces_are(visit: Callable[..., Page], toys: SimpleNamespace) -> None:
     page = visit()
     choose(page, toys.encoded(np.zeros((400, 300, 3), np.uint8)))

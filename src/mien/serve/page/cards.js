@@ -3,6 +3,7 @@
 import { expression, percent, say } from "./words.js";
 
 const THUMB = 96;
+const LIKELIEST = 3; // rows that a phone shows of each of many faces, until one is chosen
 
 function element(tag, className, ...children) {
   const made = document.createElement(tag);
@@ -83,8 +84,10 @@ class Card {
     this.detail.textContent = face.unsure ? say("perhaps", name) : percent(face.probability);
     this.number.textContent = String(number);
     this.box.setAttribute("aria-label", `${say("face", number)}: ${this.title.textContent}, ${this.detail.textContent}`);
+    const likeliest = Object.entries(face.probabilities).sort((a, b) => b[1] - a[1]).slice(0, LIKELIEST);
     for (const [label, value] of Object.entries(face.probabilities)) {
-      this.rows.get(label).update(expression(label), value, label === face.label);
+      const minor = !likeliest.some(([name]) => name === label);
+      this.rows.get(label).update(expression(label), value, { best: label === face.label, minor });
     }
   }
 }
@@ -95,11 +98,14 @@ class Row {
     this.parts = [element("dt"), element("dd", "bar", element("div", "track", this.fill)), element("dd", "value")];
   }
 
-  update(name, value, best) {
+  update(name, value, { best, minor }) {
     const [title, bar, text] = this.parts;
     title.textContent = name;
     text.textContent = percent(value);
     this.fill.style.transform = `scaleX(${value.toFixed(4)})`;
-    for (const part of [title, bar, text]) part.classList.toggle("best", best);
+    for (const part of [title, bar, text]) {
+      part.classList.toggle("best", best);
+      part.classList.toggle("minor", minor);
+    }
   }
 }

@@ -9,6 +9,7 @@ import { expression, percent, preferredLanguage, rememberLanguage, say, sayProbl
 
 const at = (id) => document.getElementById(id);
 const SPEAK_EVERY_MILLISECONDS = 3000;
+const FEW = 2; // cards that fit beside a picture
 
 const stage = new Stage(at("canvas"), at("stage"));
 const cards = new Cards(at("faces"), { onChoose: choose });
@@ -34,12 +35,18 @@ function sentence(picture) {
 
 function tell(picture) {
   latest = picture;
+  arrange(picture.faces.length);
   stage.mark(picture);
   cards.show(picture.faces, (index, canvas) => stage.cutOut(index, canvas));
   note(picture.faces.length ? (picture.is_crop ? say("cropped") : "") : say("nobody"));
   const words = sentence(picture);
   at("canvas").setAttribute("aria-label", words);
   if (!camera || performance.now() - spokenAt > SPEAK_EVERY_MILLISECONDS) speak(words);
+}
+
+/** Many cards have room below a picture; before a camera, where people come and go, nothing moves about. */
+function arrange(count) {
+  document.body.classList.toggle("many", !camera && count > FEW);
 }
 
 function speak(words) {
@@ -75,6 +82,7 @@ function reset() {
   asking = again = latest = null;
   camera?.stop();
   camera = null;
+  arrange(0);
   stage.clear();
   cards.show([], () => {});
   complain("");
