@@ -17,9 +17,11 @@ CLASS_1 = np.array([0.1, 0.2, 0.6, 0.9, 0.875, 0.1])
 PROBABILITIES = np.stack([1 - CLASS_1, CLASS_1], 1)
 
 
-def test_quality_is_the_normalised_margin_between_0_and_1_lower_is_worse() -> None:
+def test_quality_is_the_probability_of_the_label_lower_is_worse() -> None:
     quality = judge(LABELS, PROBABILITIES).quality
     np.testing.assert_allclose(quality, [0.9, 0.8, 0.4, 0.9, 0.875, 0.1])
+    among_three = judge(np.array([0, 1, 2]), np.array([[0.2, 0.5, 0.3], [0.4, 0.5, 0.1], [0, 0, 1]])).quality
+    np.testing.assert_allclose(among_three, [0.2, 0.5, 1], atol=1e-6)
 
 
 def test_the_confident_joint_is_the_papers() -> None:

@@ -105,9 +105,13 @@ def _spread(where: Mask, values: NDArray[_T], fill: float) -> NDArray[_T]:
 
 
 def _quality(given: NDArray[np.int64], p: Floats) -> NDArray[np.float64]:
-    """Normalised margin (n,): (1 + p(given) − the highest other p)/2."""
+    """Probability of the given label (n,), cleanlab's self-confidence.
+
+    Of labels that were swapped on purpose it has more at the top of the ranking than the normalised margin: see
+    docs/label-errors.md.
+    """
     rank, _, _ = _cleanlab()
-    return np.asarray(rank.get_label_quality_scores(given, p, method="normalized_margin"), np.float64)
+    return np.asarray(rank.get_label_quality_scores(given, p, method="self_confidence"), np.float64)
 
 
 def _confident_learning(given: NDArray[np.int64], p: Floats) -> tuple[Mask, NDArray[np.int64]]:
