@@ -84,6 +84,19 @@ def few(evidence: Evidence, pictures: int) -> Evidence:
     return replace(evidence, counts={"train": dict.fromkeys(NAMES, 25), "val": dict.fromkeys(NAMES, pictures)})
 
 
+def stuck() -> Evidence:
+    """Weights that move, a second epoch of which validation is lost, and no more learned than three classes in four."""
+    counts = {"train": counted(angry=9000), "val": counted(angry=9000)}
+    own = with_history(
+        train_loss=np.full(10, 0.85),
+        val_loss=[1.4, 8.0, *np.full(8, 0.85)],
+        val_accuracy=np.full(10, 0.75),
+        train_eval_accuracy=np.full(10, 0.75),
+        train_eval_loss=np.full(10, 0.85),
+    )
+    return replace(own, health={**own.health, **columns(update_ratio=np.full(10, 0.006))}, counts=counts)
+
+
 def noted(evidence: Evidence) -> list[str]:
     return [v.name for v in diagnose(evidence).notes]
 
@@ -153,6 +166,16 @@ CASES: dict[str, tuple[Evidence, str]] = {
     ),
     "shrinking": (with_health(**{"spread:b": np.full(10, 1e-6)}), "shrinking-activations"),
     "norms": (with_health(plain_accuracy=np.full(10, 0.5)), "norms-unsettled"),
+    "norms that add to the loss": (
+        with_health(plain_loss=np.full(10, 600.0), batch_norm_loss=np.full(10, 2.4), norm_shift=np.full(10, 1.7)),
+        "norms-unsettled",
+    ),
+    "weights gone": (
+        with_health(**{"spread:a": np.full(10, 1e-5), "spread:b": np.full(10, 1e-5)}),
+        "shrinking-activations",
+    ),
+    "stuck": (stuck(), "learning-rate-too-high"),
+    "broke at once": (with_history(train_loss=np.full(10, 5000.0)), "learning-rate-too-high"),
     "averages": (
         replace(with_health(probe_accuracy=np.full(10, 0.3)), recipe=recipe(average={"ema_decay": 0.999})),
         "averages-behind",
@@ -237,6 +260,31 @@ def test_what_few_pictures_explain_is_no_verdict() -> None:
     assert "label-noise" not in names(few(with_history(train_eval_accuracy=np.linspace(0.3, 0.83, 10)), 10))
     assert "validation-leaked" not in names(few(replace(healthy(), splits=Splits(1 / 40, (0.0, 0.0))), 10))
     assert "learning-rate-too-high" not in names(few(CASES["falls"][0], 5))
+
+
+def test_what_follows_from_something_else_is_not_said() -> None:
+    dead = {"dead:act": np.full(10, 0.9), "update_ratio": np.full(10, 0.5)}
+    low = replace(with_health(**dead), history={**healthy().history, "train_eval_accuracy": np.full(10, 0.6)})
+    assert {"dead-units", "learning-rate-too-high"} <= set(names(low))
+    gone = replace(low, health={**low.health, **columns(**{"spread:a": np.full(10, 1e-5)})})
+    assert "shrinking-activations" in names(gone)
+    assert not {"dead-units", "learning-rate-too-high"} & set(names(gone))
+    norms = CASES["norms that add to the loss"][0]
+    broken = replace(norms, history={**norms.history, **columns(train_loss=np.full(10, 5000.0))})
+    assert "norms-unsettled" not in names(broken)
+    started_wrong = replace(stuck(), health={**stuck().health, **columns(first_loss=np.full(10, 3.0))})
+    assert names(started_wrong)[0] == "first-loss"
+
+
+def test_statistics_that_are_off_and_do_no_harm_are_not_said() -> None:
+    off = with_health(plain_loss=np.full(10, 0.5), batch_norm_loss=np.full(10, 0.5), norm_shift=np.full(10, 1.7))
+    assert "norms-unsettled" not in names(off)
+
+
+def test_a_rare_class_that_is_called_another_is_weak_and_no_confused_pair() -> None:
+    rare = replace(CASES["pair"][0], counts={"train": counted(disgust=200), "val": dict.fromkeys(NAMES, 500)})
+    assert "confused-pair" in names(CASES["pair"][0])
+    assert "confused-pair" not in names(rare)
 
 
 def test_a_steep_rise_is_no_sign_of_too_high_a_rate() -> None:

@@ -1,19 +1,15 @@
-"""Rules over the predictions of validation: weak classes, confused pairs, imbalance, calibration,
-how sure a figure is."""
+"""Rules over the predictions of validation: weak classes, imbalance, calibration, how sure a figure is."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mien.diagnose.chance import surely_above, surely_apart, surely_below
+from mien.diagnose.chance import FEWEST, surely_below
 from mien.diagnose.evidence import Evidence
 from mien.diagnose.thresholds import LIMITS, Thresholds
 from mien.diagnose.verdict import Verdict
 from mien.evaluate.metrics import calibration_error, confusion_matrix, per_class, reliability, wilson
 from mien.page.words import listed, percent
-
-FEWEST = 8  # pictures of a class in validation, below which nothing is said of it
 
 
 def weak_classes(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
@@ -68,84 +64,6 @@ def imbalance(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     )
 
 
-def confused_pair(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
-    """A label whose pictures go to one other: swallowed by it, or relabelled as it; a note where neither is sure.
-
-    Two labels that are alike are confused both ways, and each keeps most of its own pictures: that is the set, not the
-    run. Swallowed: the other name is given more often than the right one, beyond chance.
-    """
-    if e.answers is None:
-        return None
-    a = e.answers
-    confusion = confusion_matrix(a.ids, a.probabilities.argmax(1), len(a.labels))
-    share = confusion / np.maximum(confusion.sum(1), 1)[:, None]
-    np.fill_diagonal(share, 0)
-    share[confusion.sum(1) < FEWEST] = 0
-    moved = _moved_labels(e, confusion)
-    right, other = moved or (int(i) for i in np.unravel_index(share.argmax(), share.shape))
-    count, own = int(confusion[right, other]), int(confusion[right, right])
-    swallowed = surely_above(count / max(count + own, 1), count + own, 0.5)
-    if moved is None and share[right, other] < limits.confused_share:
-        return None
-    if moved is None and not swallowed and confusion.trace() / max(confusion.sum(), 1) < e.chance + 0.2:
-        return None  # of a net that has learned little, what it confuses says nothing
-    return Verdict(
-        "confused-pair",
-        f"{a.labels[right]} is called {a.labels[other]}",
-        _why_confused(a.labels[right], a.labels[other], moved=moved is not None, swallowed=swallowed),
-        f"{count} of {int(confusion[right].sum())} ({percent(float(share[right, other]))}), {own} are answered right; "
-        f"the other way round {percent(float(share[other, right]))}.",
-        "high" if swallowed else "medium" if moved else "low",
-        "warning" if swallowed or moved else "note",
-        "mien data audit DATA --labels, and look at the pair; merge them where the use allows (mien "
-        "data subset --merge)",
-    )
-
-
-def _why_confused(right: str, other: str, *, moved: bool, swallowed: bool) -> str:
-    if moved:
-        return (
-            f"Training has fewer {right} and more {other} than validation, by about as many, and {right} is answered "
-            f"{other}: labels of the one seem to have become the other."
-        )
-    if swallowed:
-        return (
-            f"Pictures of {right} are answered {other} more often than {right}: labelled without a rule, or mixed up."
-        )
-    return f"Many pictures of {right} are answered {other}: the two are alike. That need not be a fault of the run."
-
-
-def _moved_labels(e: Evidence, confusion: NDArray[np.int64]) -> tuple[int, int] | None:
-    """The classes (from, to) between which labels of training seem to have moved; None: no such pair.
-
-    The share of the one is below validation's, the other's above it, both beyond chance and by about as much, no other
-    class moved as far, and pictures of the one are called the other more often than those of the rest are.
-    """
-    assert e.answers is not None
-    labels = e.answers.labels
-    train, val = (np.array([e.counts.get(s, {}).get(name, 0) for name in labels], float) for s in ("train", "val"))
-    if not train.sum() or not val.sum():
-        return None
-    a, b = train / train.sum(), val / val.sum()
-    lost, gained = int((a - b).argmin()), int((a - b).argmax())
-    from_one, to_other = b[lost] - a[lost], a[gained] - b[gained]
-    others = np.delete(np.abs(a - b), [lost, gained])
-    if not 0.5 <= from_one / max(to_other, 1e-9) <= 2 or others.max(initial=0) > min(from_one, to_other) / 2:
-        return None
-    counts = int(train.sum()), int(val.sum())
-    if not surely_apart(b[lost], counts[1], a[lost], counts[0]):
-        return None
-    if not surely_apart(a[gained], counts[0], b[gained], counts[1]):
-        return None
-    rest = np.delete(confusion, [lost, gained], axis=0)
-    own, called = int(confusion[lost].sum()), int(rest.sum())
-    if own < FEWEST or not called:
-        return None
-    if not surely_apart(confusion[lost, gained] / own, own, rest[:, gained].sum() / called, called):
-        return None
-    return lost, gained
-
-
 def calibration(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     """Probabilities above the share of right answers."""
     if e.answers is None or len(e.answers.ids) < 50:
@@ -189,4 +107,4 @@ def wide_interval(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     )
 
 
-RULES = (weak_classes, imbalance, confused_pair, calibration, wide_interval)
+RULES = (weak_classes, imbalance, calibration, wide_interval)

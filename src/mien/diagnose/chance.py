@@ -8,6 +8,8 @@ from mien.evaluate.metrics import wilson
 
 ONE_SIDED = 0.9  # a two-sided interval of 90 % has 5 % below it
 Z = 1.645  # deviations of a normal distribution, 5 % on one side
+OF_MANY = 2.5  # deviations for the largest of seven differences: with 4 % chance one is beyond where there is none
+FEWEST = 8  # pictures of a class in validation, below which nothing is said of it
 
 
 def surely_above(share: float, count: int, limit: float) -> bool:
@@ -30,9 +32,10 @@ def deviation(share: float, count: int) -> float:
     return math.sqrt(kept * (1 - kept) / count)
 
 
-def surely_apart(high: float, high_count: int, low: float, low_count: int) -> bool:
+def surely_apart(high: float, high_count: int, low: float, low_count: int, *, deviations: float = Z) -> bool:
     """Whether a share is above another one, of other pictures, beyond chance (normal approximation, 5 % on one side).
 
-    Of the same pictures twice this is careful: their chance is shared in part.
+    Of the same pictures twice this is careful: their chance is shared in part. More `deviations` are for the largest of
+    several differences.
     """
-    return high - low > Z * math.hypot(deviation(high, high_count), deviation(low, low_count))
+    return high - low > deviations * math.hypot(deviation(high, high_count), deviation(low, low_count))

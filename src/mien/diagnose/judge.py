@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mien.diagnose import answered, curves, layers, material, rates
+from mien.diagnose import answered, confused, curves, layers, material, rates
 from mien.diagnose.evidence import Evidence
 from mien.diagnose.gains import expected_gain
 from mien.diagnose.thresholds import LIMITS, Thresholds
@@ -16,13 +16,20 @@ FORMAT = 1
 # then what only shows because of those.
 ORDER = (
     *("validation-leaked", "wrong-normalisation", "fed-differently", "validation-unlike-training"),
-    *("averages-behind", "learning-rate-too-high", "vanishing-gradients", "learning-rate-too-low", "clipped"),
+    *(
+        "averages-behind",
+        "norms-unsettled",
+        "learning-rate-too-high",
+        "vanishing-gradients",
+        "learning-rate-too-low",
+        "clipped",
+    ),
     *("batch-too-small", "batch-too-large", "learning-rate-decayed", "exploding-gradients", "dead-units"),
-    *("first-loss", "norms-unsettled", "shrinking-activations", "label-noise", "confused-pair", "imbalance"),
+    *("first-loss", "shrinking-activations", "label-noise", "confused-pair", "imbalance"),
     *("small-validation", "overfitting", "too-short", "underfitting", "weak-class", "over-confident", "too-long"),
     "loss-down-accuracy-flat",
 )
-_RULES = (*material.RULES, *rates.RULES, *layers.RULES, *answered.RULES, *curves.RULES)
+_RULES = (*material.RULES, *rates.RULES, *layers.RULES, *answered.RULES, *confused.RULES, *curves.RULES)
 _SEVERITY = ("severe", "warning", "note")
 _CONFIDENCE = ("high", "medium", "low")
 

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from mien.diagnose.chance import surely_below
 from mien.diagnose.evidence import Evidence
+from mien.diagnose.states import DEAD, SPREAD, exploded, last, vanished
 from mien.diagnose.thresholds import LIMITS, Thresholds
 from mien.diagnose.verdict import Verdict
 from mien.page.words import percent
-
-DEAD, SPREAD = "dead:", "spread:"
-
-
-def _last(e: Evidence, prefix: str) -> dict[str, float]:
-    """The last epoch's figure of each layer, in the order of the net."""
-    names = [name for name in e.health if name.startswith(prefix) and e.has(name)]
-    return {name.removeprefix(prefix): float(e.column(name)[-1]) for name in names}
 
 
 def dead_units(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
@@ -22,8 +15,8 @@ def dead_units(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
 
     A wide layer may need few of its units for few classes.
     """
-    dead = {name: share for name, share in _last(e, DEAD).items() if share > limits.dead_share}
-    if not dead:
+    dead = {name: share for name, share in last(e, DEAD).items() if share > limits.dead_share}
+    if not dead or vanished(e, limits):
         return None
     name, share = max(dead.items(), key=lambda item: item[1])
     harms = not e.has("train_eval_accuracy") or surely_below(
@@ -45,12 +38,13 @@ def dead_units(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
 
 def shrinking(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     """Outputs of a later layer hardly differ between pictures."""
-    spread = {name: value for name, value in _last(e, SPREAD).items() if "heads" not in name}
+    spread = {name: value for name, value in last(e, SPREAD).items() if "heads" not in name}
     if len(spread) < 2:
         return None
     first = next(iter(spread.values()))
     name, least = min(spread.items(), key=lambda item: item[1])
-    if least >= limits.spread_vanishes * max(first, 1e-12):
+    gone = vanished(e, limits)
+    if least >= limits.spread_vanishes * max(first, 1e-12) and not gone:
         return None
     return Verdict(
         "shrinking-activations",
@@ -59,17 +53,21 @@ def shrinking(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         f"Deviation of the outputs {first:.2g} in the first layer, {least:.2g} in {name}.",
         "medium",
         "warning",
-        "a net with norms (--set model.name=mien-s) or a lower learning rate",
+        f"--set optimiser.weight_decay={e.recipe.optimiser.weight_decay / 100:.2g}"
+        if gone and e.recipe.optimiser.weight_decay
+        else "a net with norms (--set model.name=mien-s) or a lower learning rate",
         epoch=e.epochs,
     )
 
 
 def norms(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     """The same weights answer better with norms fed by the batch: the running statistics do not fit them."""
-    if not e.has("plain_accuracy", "batch_norm_accuracy"):
-        return None
+    if not e.has("plain_accuracy", "batch_norm_accuracy") or exploded(e, limits):
+        return None  # of a run that broke, statistics are no news
     plain, batch = float(e.column("plain_accuracy")[-1]), float(e.column("batch_norm_accuracy")[-1])
-    if batch - plain < limits.norm_accuracy:
+    added = float(e.column("plain_loss")[-1] - e.column("batch_norm_loss")[-1]) if e.has("plain_loss") else 0.0
+    shift = float(e.column("norm_shift")[-1]) if e.has("norm_shift") else 0.0
+    if batch - plain < limits.norm_accuracy and (added < limits.norm_loss or shift < limits.norm_shift):
         return None
     return Verdict(
         "norms-unsettled",
@@ -77,8 +75,8 @@ def norms(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         "In evaluation mode the net uses statistics that training gathered on the way, and those do not fit its "
         "weights yet: it answers better with the statistics of the batch at hand.",
         f"The same pictures and weights: {percent(plain, 1)} with running statistics, "
-        f"{percent(batch, 1)} with the batch's.",
-        "high" if batch - plain > 2 * limits.norm_accuracy else "medium",
+        f"{percent(batch, 1)} with the batch's; the loss is {added:+.3g} apart, the statistics {shift:.2f} deviations.",
+        "high" if batch - plain > 2 * limits.norm_accuracy or added > 2 * limits.norm_loss else "medium",
         "warning",
         "more steps: --set train.epochs=… or a smaller train.batch_size; a lower learning rate",
         epoch=e.epochs,

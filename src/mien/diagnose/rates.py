@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +12,7 @@ from mien.core.labels import FERPLUS8
 from mien.core.recipe import Recipe
 from mien.diagnose.chance import Z, deviation
 from mien.diagnose.evidence import Column, Evidence
+from mien.diagnose.states import exploded, vanished
 from mien.diagnose.thresholds import LIMITS, Thresholds
 from mien.diagnose.verdict import Confidence, Verdict
 from mien.page.words import percent
@@ -67,20 +69,19 @@ def rate_too_high(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     if not e.has("train_loss", "val_accuracy"):
         return None
     loss, accuracy = e.column("train_loss"), e.column("val_accuracy")
-    if loss.max() > limits.loss_explodes * loss[0]:
+    if exploded(e, limits):
         worst = int(loss.argmax())
         return _too_high(
-            e, f"Training loss {loss[0]:.3f} in epoch 1, {loss[worst]:.3f} in epoch {worst + 1}.", "high", worst + 1
+            e,
+            f"Training loss {loss[worst]:.3f} in epoch {worst + 1}, {loss[0]:.3f} in epoch 1.",
+            "high",
+            worst + 1,
         )
     update = float(np.median(e.column("update_ratio"))) if e.has("update_ratio") else 0.0
     falls = _falls(accuracy[len(accuracy) // 2 :], e.val_count)
-    first = float(e.column("first_loss")[0]) if e.has("first_loss") else math.inf
-    unlearned = (
-        accuracy.max() < e.chance + 0.1 and update > limits.update_stuck and loss[1:].min(initial=9e9) > 0.97 * first
-    )
-    stuck = unlearned and loss[0] > 1.01 * first and e.epochs >= limits.stuck_epochs
+    stuck = _is_stuck(e, update, limits)
     wild = falls > limits.falls and update > limits.update_high / 4
-    if not (stuck or wild or update > 2 * limits.update_high):
+    if not (stuck or wild or (update > 2 * limits.update_high and not vanished(e, limits))):
         return None
     evidence = (
         f"An update moves the weights by {percent(update, 2)} (about 0.1\N{NO-BREAK SPACE}% is usual); beyond chance "
@@ -88,6 +89,29 @@ def rate_too_high(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         f"first epoch's loss was {loss[0]:.3g}."
     )
     return _too_high(e, evidence, "high" if stuck or (wild and update > limits.update_high) else "medium", None)
+
+
+def _is_stuck(e: Evidence, update: float, limits: Thresholds) -> bool:
+    """Whether weights moved much and nothing was learned but how frequent the classes are, after a start that broke.
+
+    Broke: the first epoch's loss was above that of the untrained net, or that of validation far above it later. A net
+    whose very first loss was off had another reason.
+    """
+    if not e.has("first_loss", "val_loss") or e.epochs < limits.stuck_epochs or update <= limits.update_stuck:
+        return False
+    if first_loss(e, limits) is not None:
+        return False
+    loss, first = e.column("train_loss"), float(e.column("first_loss")[0])
+    known = min(first, _entropy(e.counts.get("train", {}))) if e.counts.get("train") else first
+    unlearned = e.column("val_accuracy").max() < e.chance + 0.1 and loss[1:].min(initial=9e9) > 0.97 * known
+    broke = loss[0] > 1.01 * first or e.column("val_loss").max() > limits.loss_explodes * first
+    return bool(unlearned and broke)
+
+
+def _entropy(counts: Mapping[str, int]) -> float:
+    """The loss of answering every picture with the shares of the classes, in nats."""
+    shares = [count / sum(counts.values()) for count in counts.values() if count]
+    return -sum(share * math.log(share) for share in shares)
 
 
 def _falls(accuracy: Column, count: int) -> float:

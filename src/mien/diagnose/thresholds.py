@@ -54,6 +54,7 @@ class Thresholds(Frozen):
         description=f"mean fall of validation accuracy between epochs beyond chance, second half · {OWN}",
     )
     loss_explodes: float = Field(default=1.5, description=f"training loss over the first epoch's · {OWN}")
+    loss_breaks: float = Field(default=10.0, description=f"the same, over the very first loss · {OWN}")
     decayed_rate: float = Field(default=1e-3, description=f"learning rate over its highest · {OWN}")
     decayed_epochs: float = Field(default=0.3, description=f"share of epochs below it · {OWN}")
     small_batch: int = Field(
@@ -71,12 +72,22 @@ class Thresholds(Frozen):
     spread_vanishes: float = Field(
         default=1e-3, description=f"deviation of a layer's outputs, over the first layer's · {OWN}"
     )
-    norm_accuracy: float = Field(default=0.08, description=f"accuracy lost with the norms' running statistics · {OWN}")
+    spread_vanished: float = Field(
+        default=1e-3, description=f"deviation of the first layer's outputs: its weights are gone · {OWN}"
+    )
+    norm_accuracy: float = Field(default=0.12, description=f"accuracy lost with the norms' running statistics · {OWN}")
+    norm_loss: float = Field(default=0.5, description=f"loss added by the norms' running statistics · {OWN}")
+    norm_shift: float = Field(
+        default=0.3, description=f"and those statistics from the batch's, in deviations, see health.csv · {OWN}"
+    )
     average_accuracy: float = Field(default=0.05, description=f"averaged weights below the plain ones · {OWN}")
     weak_recall: float = Field(default=0.3, description=f"recall of a class · {SAGEMAKER}")
     imbalance: float = Field(default=10.0, description=f"largest over smallest class · {SAGEMAKER}")
     imbalance_cost: float = Field(default=0.15, description=f"recall of the rare class below the others' mean · {OWN}")
     confused_share: float = Field(default=0.3, description=f"of a class's pictures go to one other class · {OWN}")
+    rarer: float = Field(
+        default=3.0, description=f"times rarer in training than the other class: imbalance, no confused pair · {OWN}"
+    )
     noise_share: float = Field(
         default=0.08,
         description="labels the audit holds for wrong · Northcutt et al. 2021, arXiv 2103.14749: 3.3 % usual",
