@@ -1,10 +1,10 @@
 """The pictures of docs/faces.md: a group of two photographed and seven drawn people, and a video of two.
 
-    python benchmarks/group_picture.py MODEL OUT
+    python benchmarks/group_picture.py OUT [--model MODEL]
 
 The photos are of Eileen Collins (NASA, shipped by scikit-image) and Grace Hopper (US Navy, shipped by matplotlib),
-both in the public domain; the rest is drawn by mien. Nobody ever stood beside anybody: no photo of a real group whose
-licence is beyond doubt was at hand. Writes group.jpg and group-marked.jpg and prints what was found and where; then
+both in the public domain; the rest is drawn by mien. Nobody ever stood beside anybody: docs/faces.md says where a photo
+of a real group was looked for. Writes group.jpg and group-marked.jpg and prints what was found and where; then
 clip.mp4, in which a drawn man changes his expression and the astronaut passes by, marked.mp4 and timeline.png.
 """
 
@@ -43,8 +43,8 @@ PLAYED = ("happy", "surprise", "sad", "happy", "angry", "fear", "neutral", "happ
 def main() -> None:
     """Compose, find, draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--model", type=Path, help="else the one that comes with mien")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     group = compose()
@@ -98,7 +98,8 @@ def film(path: Path) -> None:
 
 def follow(folder: Path, predictor: Predictor) -> None:
     """What `mien video` does with it."""
-    scene = Scene(predictor, Follower(CenterFace(threads=1)))
+    detector = CenterFace(threads=1)
+    scene = Scene(predictor, Follower(detector, quick=detector.quicker()))
     plot = TimelinePlot(scene.label_names)
     with VideoFile(folder / "clip.mp4") as video, recording(folder / "marked.mp4", rate=video.rate) as made:
         summary = watch(video.frames_and_sound(), scene, [plot, into_recording(made)])
