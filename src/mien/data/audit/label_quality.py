@@ -117,8 +117,8 @@ def _quality(given: NDArray[np.int64], p: Floats) -> NDArray[np.float64]:
 def _confident_learning(given: NDArray[np.int64], p: Floats) -> tuple[Mask, NDArray[np.int64]]:
     """Which labels (n,) are wrong by confident learning, and the confident joint (K, K), scaled to the labels' counts.
 
-    Pruned by class (section 3.2 of the paper): of each label as many as the joint counts in other classes, those whose
-    label is the least likely first.
+    Pruned by noise rate (section 3.2 of the paper): of each pair of classes as many as the joint counts, those with
+    the largest margin first.
     """
     if len(np.unique(given)) < 2:
         return np.zeros(len(given), np.bool_), np.diag(np.bincount(given, minlength=p.shape[1]))
@@ -127,7 +127,9 @@ def _confident_learning(given: NDArray[np.int64], p: Floats) -> tuple[Mask, NDAr
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         joint = count.compute_confident_joint(given, p)
-        suspect = label_filter.find_label_issues(given, p, filter_by="prune_by_class", confident_joint=joint, n_jobs=1)
+        suspect = label_filter.find_label_issues(
+            given, p, filter_by="prune_by_noise_rate", confident_joint=joint, n_jobs=1
+        )
     return np.asarray(suspect, np.bool_), np.asarray(joint, np.int64)
 
 
