@@ -281,6 +281,12 @@ def test_statistics_that_are_off_and_do_no_harm_are_not_said() -> None:
     assert "norms-unsettled" not in names(off)
 
 
+def test_a_tenth_of_next_to_nothing_is_no_over_confidence() -> None:
+    assert "over-confident" in names(CASES["over-confident"][0])
+    tiny = {**CASES["over-confident"][0].history, **columns(val_loss=np.linspace(1e-4, 9e-4, 10))}
+    assert "over-confident" not in names(replace(CASES["over-confident"][0], history=tiny))
+
+
 def test_a_rare_class_that_is_called_another_is_weak_and_no_confused_pair() -> None:
     rare = replace(CASES["pair"][0], counts={"train": counted(disgust=200), "val": dict.fromkeys(NAMES, 500)})
     assert "confused-pair" in names(CASES["pair"][0])

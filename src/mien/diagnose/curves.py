@@ -52,7 +52,7 @@ def over_confident(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     turn = int(loss.argmin())
     if (
         accuracy[-1] < e.chance + 0.1
-        or loss[-1] < limits.loss_rises * loss[turn]
+        or loss[-1] < max(limits.loss_rises * loss[turn], loss[turn] + limits.loss_rises_by)
         or accuracy[-1] < accuracy[turn] - limits.overfit_accuracy_lost
     ):
         return None

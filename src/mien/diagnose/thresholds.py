@@ -105,6 +105,9 @@ class Thresholds(Frozen):
         description="expected calibration error · Guo et al. 2017, arXiv 1706.04599, table 1: 4–10 % uncalibrated",
     )
     loss_rises: float = Field(default=1.1, description=f"validation loss over its lowest while accuracy holds · {OWN}")
+    loss_rises_by: float = Field(
+        default=0.05, description=f"and by so much: of next to nothing a tenth is nothing · {OWN}"
+    )
     wide_interval: float = Field(default=0.035, description="half of the 95 % interval of validation accuracy (Wilson)")
     input_deviation: float = Field(
         default=0.1, description=f"of what the net is fed: below it too little contrast · {OWN}"
