@@ -118,7 +118,7 @@ def make_table(
 
     The pixels are hashed unless `extra` has their `sha256` already.
     """
-    count, extra = len(label), dict(extra or {})
+    count, more = len(label), dict(extra or {})
     columns: dict[str, Any] = {
         "row": np.arange(count, dtype=np.int64),
         "source": source,
@@ -127,11 +127,11 @@ def make_table(
         "group": np.full(count, -1, np.int64),
         "weight": np.ones(count, np.float32),
         "flags": [""] * count,
-        "sha256": extra.pop("sha256") if "sha256" in extra else digests(images),
+        "sha256": more.pop("sha256") if "sha256" in more else digests(images),
     }
     if votes is not None:
         columns |= {name: np.asarray(votes[:, i], np.uint8) for i, name in enumerate(VOTE_COLUMNS)}
-    return pa.table({name: to_arrow(values) for name, values in (columns | extra).items()})
+    return pa.table({name: to_arrow(values) for name, values in (columns | more).items()})
 
 
 def digests(images: NDArray[np.uint8]) -> list[str]:

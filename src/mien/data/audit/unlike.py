@@ -128,7 +128,7 @@ def together(edges: Floats, areas: Floats) -> Floats:
     The larger of the two; but where the areas are unusual by themselves, the Mahalanobis distance of both, which is
     larger when the edges deviate to either side: writing and noise have them spread more evenly than a face has.
     """
-    score = np.maximum(edges, areas)
+    score: Floats = np.maximum(edges, areas)
     known = np.flatnonzero(np.isfinite(score))
     e, a = edges[known].astype(np.float64), areas[known].astype(np.float64)
     # Of the bulk: what is far out must not decide what is usual.
