@@ -293,6 +293,11 @@ def test_a_rare_class_that_is_called_another_is_weak_and_no_confused_pair() -> N
     assert "confused-pair" not in names(rare)
 
 
+def test_of_a_net_that_has_learned_nothing_no_labels_are_doubted() -> None:
+    untaught = with_history(val_accuracy=np.full(10, 0.3), train_eval_accuracy=np.full(10, 0.2))
+    assert "label-noise" not in names(untaught)
+
+
 def test_a_steep_rise_is_no_sign_of_too_high_a_rate() -> None:
     rising = {**healthy().history, **columns(val_accuracy=np.linspace(0.3, 0.9, 10))}
     own = replace(with_health(update_ratio=np.full(10, 0.01)), history=rising)

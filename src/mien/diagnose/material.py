@@ -91,6 +91,8 @@ def label_noise(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     train, val = (float(e.column(n)[best]) for n in ("train_eval_accuracy", "val_accuracy"))
     if val - train < limits.reversed_gap or not surely_apart(val, e.val_count, train, e.probe_count):
         return None
+    if val < e.chance + 0.1:
+        return None  # a net that answers a class or two is right as often as they happen to be there
     if e.splits is not None and e.splits.copied >= limits.leaked_share:
         return None
     return _noise(
