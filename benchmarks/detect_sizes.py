@@ -1,13 +1,13 @@
 """How small a face may be to be found, by the size that pictures are shrunk to before they are searched.
 
-    python benchmarks/detect_sizes.py [PACKED] [--pictures 150] [--sizes 240 320 480 640] [--threads 1]
+    python benchmarks/detect_sizes.py [PACKED] [--pictures 150] [--sizes 320 480 640] [--scores 0.35 0.5] [--threads 1]
 
 Faces are pasted into pictures of 640×480 so that their box has a given height, twelve at a time or as many as have
 room, before a photo of scikit-image without people. They are: pictures of the val split of PACKED, such as FER2013, if
 it is given; two photos in the public domain (the astronaut, Grace Hopper), at twelve places each; people mien drew.
 A face counts as found when a box overlaps its own by at least half; its own is what CenterFace sees when the face is
 alone and about 160 px high, so that what it never finds does not count against a size. After a plus, boxes that are
-nobody's.
+nobody's. Last, the boxes in photos without people, of scikit-image and scikit-learn, searched at up to 1280 px as well.
 """
 
 from __future__ import annotations
@@ -22,18 +22,23 @@ import numpy as np
 import skimage.data
 from matplotlib.cbook import get_sample_data
 from PIL import Image
+from sklearn.datasets import load_sample_images
 
 from mien.core.picture import Pixels
 from mien.data import dataset
 from mien.data.drawn.face import draw
 from mien.data.drawn.paint import draw_face
 from mien.faces.boxes import overlaps
-from mien.faces.centerface import CenterFace
+from mien.faces.centerface import MIN_SCORE, CenterFace
 
 WIDTH, HEIGHT = 640, 480
-HEIGHTS = (10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96, 160)
+HEIGHTS = (12, 16, 20, 24, 28, 32, 40, 48, 64, 96, 160)
 ALONE = 160  # px, at which a face is measured
 PLACES = 12  # of each photo
+THINGS = (
+    *("coffee", "chelsea", "rocket", "hubble_deep_field", "retina", "immunohistochemistry", "brick", "grass"),
+    *("gravel", "coins", "clock", "moon", "page", "text", "colorwheel"),
+)
 
 
 class Person(NamedTuple):
@@ -55,11 +60,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("packed", type=Path, nargs="?")
     parser.add_argument("--pictures", type=int, default=150)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[240, 320, 480, 640])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[320, 480, 640])
+    parser.add_argument("--scores", type=float, nargs="+", default=[MIN_SCORE, 0.5], help="least scores to compare")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    detectors = {size: CenterFace(longest_side=size, threads=options.threads) for size in options.sizes}
-    print(f"{platform.machine()}, pictures of {WIDTH}×{HEIGHT}, found at {', '.join(map(str, options.sizes))} px")
+    least = min(options.scores)
+    detectors = [CenterFace(longest_side=size, min_score=least, threads=options.threads) for size in options.sizes]
+    columns = [f"{size} px, ≥ {score:g}" for size in options.sizes for score in options.scores]
+    print(f"{platform.machine()}, pictures of {WIDTH}×{HEIGHT}")
     kinds = {"photos": photographed() * PLACES, "drawn": drawn(options.pictures // 2)}
     if options.packed:
         kinds = {"packed": packed(options.packed, options.pictures)} | kinds
@@ -67,10 +75,17 @@ def main() -> None:
     for kind, pictures in kinds.items():
         known = [person for picture in pictures if (person := measured(alone, picture)) is not None]
         print(f"\n{kind}: {len(known)} of {len(pictures)} are found when alone and large")
-        print("| face px | " + " | ".join(map(str, options.sizes)) + " |\n|---" * 1 + "|---" * len(options.sizes) + "|")
+        print(f"| face px | {' | '.join(columns)} |\n|---{'|---' * len(columns)}|")
         for height in HEIGHTS:
-            cells = [f"{share:.0%}" + (f" +{more}" if more else "") for share, more in found(known, height, detectors)]
+            shares = [one for detector in detectors for one in found(known, height, detector, options.scores)]
+            cells = [f"{share:.0%}" + (f" +{more}" if more else "") for share, more in shares]
             print(f"| {height} | {' | '.join(cells)} |", flush=True)
+    empty = list(without_people())
+    for size in (*options.sizes, 1280):
+        looks = CenterFace(longest_side=size, min_score=least, threads=options.threads).detect(empty)
+        scores = np.concatenate([faces.scores for faces in looks])
+        told = ", ".join(f"{(scores > score).sum()} at ≥ {score:g}" for score in options.scores)
+        print(f"boxes in {len(empty)} photos without people, at {size} px: {told}")
 
 
 def photographed() -> list[Image.Image]:
@@ -106,17 +121,25 @@ def measured(detector: CenterFace, picture: Image.Image) -> Person | None:
     return Person(picture, (faces.boxes[0] - np.array(origin * 2)) / factor)
 
 
-def found(people: Sequence[Person], height: int, detectors: dict[int, CenterFace]) -> Iterator[tuple[float, int]]:
-    """For each detector the share of faces of `height` px that it finds, and how many boxes are nobody's."""
-    pasted = list(pictures(people, height))
-    for detector in detectors.values():
+def found(
+    people: Sequence[Person], height: int, detector: CenterFace, scores: Sequence[float]
+) -> Iterator[tuple[float, int]]:
+    """For each least score the share of faces of `height` px that is found, and how many boxes are nobody's."""
+    looks = [(boxes, detector.detect([picture])[0]) for picture, boxes in pictures(people, height)]
+    for score in scores:
         hits = more = 0
-        for picture, boxes in pasted:
-            [faces] = detector.detect([picture])
-            shared = overlaps(boxes, faces.boxes)
+        for boxes, faces in looks:
+            shared = overlaps(boxes, faces.take(faces.scores > score).boxes)
             hits += int((shared.max(1, initial=0) >= 0.5).sum())
             more += int((shared.max(0, initial=0) < 0.3).sum())
         yield hits / len(people), more
+
+
+def without_people() -> Iterator[Pixels]:
+    """Photos of things, animals, sky and textures."""
+    yield from load_sample_images().images
+    for name in THINGS:
+        yield np.ascontiguousarray(getattr(skimage.data, name)())
 
 
 def pictures(people: Sequence[Person], height: int) -> Iterator[tuple[Pixels, np.ndarray]]:

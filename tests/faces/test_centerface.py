@@ -67,7 +67,7 @@ def test_the_faces_are_those_that_the_shipping_package_finds(
     two = Image.new("RGB", (512, 256))
     two.paste(astronaut.resize((256, 256)), (0, 0))
     two.paste(astronaut.resize((192, 192)), (280, 40))
-    boxes, landmarks = Theirs(backend="onnxrt")(np.asarray(two), threshold=0.5)
+    boxes, landmarks = Theirs(backend="onnxrt")(np.asarray(two), threshold=centerface.MIN_SCORE)
     capsys.readouterr()
     faces = find(detector, two)
     order = np.argsort(boxes[:, 0])
