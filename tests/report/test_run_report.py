@@ -176,12 +176,13 @@ def test_a_damaged_diagnosis_names_the_key(folder: RunDir, facts: dict[str, obje
 
 
 def test_pictures_that_explain_are_inside_the_page_by_group(folder: RunDir) -> None:
-    Image.new("L", (3, 3)).save(_made(folder.path / "explain" / "attention" / "a.png"))
+    Image.new("L", (300, 3)).save(_made(folder.path / "explain" / "attention" / "a.png"))
     entry = {"title": "Mouth", "text": "decides.", "file": "attention/a.png", "group": "attention"}
     write_json(folder.path / "explain" / "index.json", [entry])
     text = text_of(folder)
     assert "<h3>Attention</h3>" in text
     assert "<b>Mouth</b> decides." in text
+    assert '<figure style="width:200px">' in text  # drawn with 144 px an inch, of which CSS has 96
     assert text.count('src="data:image/png;base64,') == 14 + 5 + 1
 
 
@@ -259,6 +260,13 @@ def test_histograms_over_training_are_in_the_page(folder: RunDir) -> None:
     assert "<h3>Over training</h3>" in text
     assert "Changed most: conv, deviation 0.9" in text or "Changed most: conv, deviation 1" in text
     assert text.count('src="data:image/png;base64,') == 14 + 5 + 2
+
+
+def test_a_drawing_that_may_be_tall_scrolls_in_a_box_of_its_own(folder: RunDir) -> None:
+    write_text(folder.path / "explain" / "a.svg", "<svg/>")
+    entry = {"title": "Net", "text": "", "file": "a.svg", "group": "architecture"}
+    write_json(folder.path / "explain" / "index.json", [entry])
+    assert '<figure><div class="tall"><img src="data:image/svg+xml;base64,PHN2Zy8+"' in text_of(folder)
 
 
 def test_one_epoch_of_histograms_makes_no_picture(folder: RunDir) -> None:

@@ -40,7 +40,7 @@ def _facts(written: Written) -> dict[str, object]:
         "accuracy": written.metrics.accuracy if written.metrics else None,
         "verdicts": len(written.verdicts),
         "drawings": written.drawings,
-        "missing": list(written.missing),
+        "missing": [command for _, command in written.missing],
     }
 
 
@@ -53,6 +53,6 @@ def _print(written: Written) -> None:
         console.print(f"{verdict.title}. {verdict.what}", markup=False)
         if verdict.try_first:
             console.print(f"  → {verdict.try_first}", markup=False)
-    for command in written.missing:
-        console.print(f"not there yet: {command}", style="dim", markup=False)
+    for what, command in written.missing:
+        console.print(f"{what}: {command}", style="dim", markup=False)
     console.print(f"\nOpen the report: {written.path} ({written.size / 1e6:.1f} MB)", markup=False)

@@ -18,13 +18,14 @@ from mien.evaluate.metrics import Metrics, wilson
 SHADES, BLUE = "Blues", "#0B559F"
 INK, GREY, PALE = "#222222", "#6B6B6B", "#D9D9D9"
 MOST_NUMBERED = 16
+PIXELS_AN_INCH = 144
 _MARGIN, _HEADER = 0.15, 0.75  # inches
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG atomically. Figures are made without pyplot, so nothing global is touched."""
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=144)
+        figure.savefig(temporary, format="png", dpi=PIXELS_AN_INCH)
 
 
 def confusion(metrics: Metrics, title: str) -> Figure:

@@ -79,12 +79,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture that explains: its data URI, title and text; those of one group stand together."""
+    """A picture that explains: its data URI, title and text; those of one group stand together.
+
+    `width` is that at which it reads well, in CSS px; None: its own.
+    """
 
     title: str
     text: str
     uri: str
     group: str
+    width: int | None = None
 
 
 @dataclass(frozen=True)

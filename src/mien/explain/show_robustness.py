@@ -13,7 +13,7 @@ from mien.evaluate.metrics import wilson
 from mien.evaluate.plots import BLUE, GREY, INK, save
 from mien.explain.figure import bare, quiet, titled
 from mien.explain.index import Shown
-from mien.explain.robustness import CHANGES, Curve, Pixels, curve
+from mien.explain.robustness import CHANGES, Change, Curve, Pixels, curve
 from mien.explain.subject import Subject, Tell
 from mien.page.words import listed
 
@@ -43,13 +43,19 @@ def write(of: Subject, folder: Path, tell: Tell) -> list[Shown]:
 def sentence(curves: list[Curve]) -> str:
     """At which level each change costs five points."""
     found = [(c, c.tolerates(_LOSS)) for c in curves]
-    losing = [f"{c.change.name} {level:.2g} {c.change.unit}" for c, level in found if level is not None]
+    losing = [_said(c.change, level) for c, level in found if level is not None]
     never = [c.change.name for c, level in found if level is None]
     parts = [
         f"Five points are lost at {listed(losing)}." if losing else "",
         f"Not at all: {listed(never)}." if never else "",
     ]
     return " ".join([f"{curves[0].count:,} pictures.", *(part for part in parts if part)])
+
+
+def _said(change: Change, level: float) -> str:
+    """rotation 10 degrees, JPEG quality 71."""
+    figures = f"{change.unit} {level:.2g}" if change.unit == "quality" else f"{level:.2g} {change.unit}"
+    return f"{change.name} {figures}"
 
 
 def drawn(curves: list[Curve], text: str) -> Figure:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from mien.core.files import write_json
@@ -98,7 +98,8 @@ def drawn(found: list[Slice], named: Slice | None, overall: float, text: str) ->
         place += 1.2
     axes.set_yticks([at for at, _ in ticks], [plain(name) for _, name in ticks])
     axes.set_ylim(place - 0.6, -0.7)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     axes.set_xlabel("right answers", color=GREY, fontsize=9)
     quiet(axes)
     for label, (_, name) in zip(axes.get_yticklabels(), ticks, strict=True):

@@ -84,7 +84,8 @@ def _with_stand_ins(
     ranks: list[int], edges: Sequence[tuple[int, int]]
 ) -> tuple[list[int], list[tuple[int, int]], list[list[int]]]:
     """Ranks with one more item for each rank an edge passes; links between neighbouring ranks; a chain an edge."""
-    ranks, links, chains = list(ranks), [], []
+    ranks, chains = list(ranks), []
+    links: list[tuple[int, int]] = []
     for a, b in edges:
         chain = [a]
         for rank in range(ranks[a] + 1, ranks[b]):
@@ -174,7 +175,8 @@ def _apart(
             before, w, n = blocks.pop()
             mean, total, count = (before * w + mean * total) / (w + total), w + total, n + count
         blocks.append((mean, total, count))
-    return np.repeat([mean for mean, _, _ in blocks], [count for _, _, count in blocks]) + steps
+    placed: NDArray[np.float64] = np.repeat([mean for mean, _, _ in blocks], [count for _, _, count in blocks]) + steps
+    return placed
 
 
 def _route(

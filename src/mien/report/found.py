@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mien.core.errors import MienError
 from mien.core.rundir import RunDir
 from mien.evaluate.bound import held
 from mien.evaluate.history import read_history
+from mien.evaluate.plots import PIXELS_AN_INCH
 from mien.evaluate.report import Drawing, Verdict
-from mien.explain.index import FILE, read
+from mien.explain.index import FILE, Shown, read
 
 _KINDS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".svg": "svg+xml"}
 _AGAIN = "mien diagnose RUN writes it again"
@@ -103,25 +105,38 @@ def read_drawings(run: RunDir) -> tuple[tuple[Drawing, ...], tuple[str, ...]]:
     entries = read(folder)
     now = held(run) if entries else set()
     fresh = [one for one in entries if not one.weights or not now or one.weights in now]
-    drawings = tuple(Drawing(one.title, one.text, _uri(folder, one.file), _heading(one.group)) for one in fresh)
-    return drawings, tuple(dict.fromkeys(one.group for one in entries if one not in fresh))
+    return tuple(_drawing(folder, one) for one in fresh), tuple(
+        dict.fromkeys(one.group for one in entries if one not in fresh)
+    )
+
+
+def _drawing(folder: Path, one: Shown) -> Drawing:
+    path = _checked(folder, one.file)
+    try:
+        data, width = path.read_bytes(), None if path.suffix.lower() == ".svg" else _width(path)
+    except OSError as error:
+        raise MienError(f"{path}: cannot be read ({error})", hint="explain the run again") from None
+    kind = _KINDS[path.suffix.lower()]
+    uri = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return Drawing(one.title, one.text, uri, _heading(one.group), width)
+
+
+def _width(path: Path) -> int:
+    """In CSS px, of which an inch has 96, whatever resolution a picture was drawn at."""
+    with Image.open(path) as picture:
+        return round(picture.width * 96 / PIXELS_AN_INCH)
 
 
 def _heading(group: str) -> str:
     return group.replace("-", " ").capitalize()
 
 
-def _uri(folder: Path, name: str) -> str:
+def _checked(folder: Path, name: str) -> Path:
     """Only pictures below the folder: an index from elsewhere must not read other files into a page."""
     path = (folder / name).resolve()
-    kind = _KINDS.get(path.suffix.lower())
-    if kind is None or not path.is_relative_to(folder.resolve()):
+    if path.suffix.lower() not in _KINDS or not path.is_relative_to(folder.resolve()):
         raise MienError(f"{folder / FILE}: {name!r} is no picture in this folder", hint="explain the run again")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise MienError(f"{path}: cannot be read ({error.strerror})", hint="explain the run again") from None
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return path
 
 
 def marks(verdicts: Sequence[Verdict]) -> dict[int, str]:

@@ -35,14 +35,17 @@ _NO_IDS: NDArray[np.int64] = np.zeros(0, np.int64)
 
 @dataclass(frozen=True)
 class Written:
-    """A report: its file, size in bytes, figures (None without an evaluation), verdicts, and commands that miss."""
+    """A report: its file, size in bytes, figures (None without an evaluation), verdicts, and what is missing.
+
+    Of what is missing each has the command that makes it.
+    """
 
     path: Path
     size: int
     metrics: Metrics | None
     verdicts: tuple[Verdict, ...]
     drawings: int
-    missing: tuple[str, ...]
+    missing: tuple[tuple[str, str], ...]
 
 
 def write_run_report(run: RunDir, *, data: Path | None = None, out: Path | None = None) -> Written:
@@ -61,8 +64,7 @@ def write_run_report(run: RunDir, *, data: Path | None = None, out: Path | None 
     path = out or run.report
     text = page(context, metrics)
     write_text(path, text)
-    missing = tuple(command for _, command in context.missing)
-    return Written(path, len(text.encode()), metrics, context.verdicts, len(context.drawings), missing)
+    return Written(path, len(text.encode()), metrics, context.verdicts, len(context.drawings), context.missing)
 
 
 def run_context(run: RunDir, *, data: Path | None = None) -> tuple[ReportContext, Metrics | None]:
