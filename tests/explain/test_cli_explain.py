@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mien.cli import explain
 from mien.cli.app import run
 from mien.data.dataset import Dataset
 from mien.explain import index
@@ -52,3 +53,13 @@ def test_the_architecture_is_drawn_for_the_pictures_of_the_set(weights: Path, pa
     drawn = (out / shown.file).read_text(encoding="utf-8")
     assert "pictures 1×24×24" in drawn
     assert drawn.count(">Linear ") == 2
+
+
+def test_the_terminal_tells_what_was_found_and_only_names_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
+    groups = ("slices", "robustness", "robustness", "mistakes", "mistakes", "attention", "layers", "architecture")
+    explain._print([index.Shown(f"t{i}", f"said {i}.", "f", group) for i, group in enumerate(groups)])
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in told] == ["t0", "t1", "t3", "Also"]
+    assert told[-1].endswith("t2, t4, t5, t6, t7")
+    explain._print([index.Shown("t", "said.", "f", "architecture")])
+    assert capsys.readouterr().out == "t  said.\n"

@@ -37,6 +37,10 @@ def measured(
     Image.new("L", (2, 2)).save(blank)
     for module in ("mien.evaluate.plots", "mien.explain.mistakes"):
         monkeypatch.setattr(f"{module}.save", lambda _, path: shutil.copy(blank, _made(path)))
+    for figure in ("evaluate.plots.confusion", "evaluate.plots.reliability"):
+        monkeypatch.setattr(f"mien.{figure}", lambda *_: None)
+    for sheet in ("loss_sheet", "pair_sheet"):
+        monkeypatch.setattr(f"mien.explain.mistakes.{sheet}", lambda *_: None)
     run = RunDir(tmp_path / "run")
     train(bar_set, small(train={"epochs": 1, "events": False}), run.path, watched())
     assert mien(["eval", str(run.path), str(bar_set.path)]) == 0

@@ -16,15 +16,16 @@ from mien.core.errors import MienError
 from mien.core.rundir import data_of
 from mien.data import dataset as datasets
 from mien.evaluate.answerer import OnnxAnswerer, TorchAnswerer, Weights, model_file
-from mien.explain.index import FILE
+from mien.explain.index import FILE, Shown
 from mien.explain.landmarks import find
-from mien.explain.run import INSIDE, Watch, chosen, explain
+from mien.explain.run import INSIDE, OUTSIDE, Watch, chosen, explain
 from mien.explain.subject import Subject, Tell, subject
 from mien.faces.centerface import default_detector
 from mien.models.store import digest, load_classifier
 from mien.train.machine import check_device
 
 app = typer.Typer(add_completion=False)
+TOLD = 3
 
 
 @app.command()
@@ -61,11 +62,20 @@ def command(
     if as_json:
         print_json({"folder": str(folder), "left_out": left_out, "shown": [asdict(one) for one in shown]})
         return
-    for one in shown:
-        console.print(f"[bold]{escape(one.title)}[/bold]  {escape(one.text)}  [dim]{escape(one.file)}[/dim]")
+    _print(shown)
     console.print(f"\n[dim]{len(shown)} pictures in {escape(str(folder))}, listed in {FILE}[/dim]")
     if left_out:
         console.print(f"[dim]not of an exported file: {', '.join(left_out)}[/dim]")
+
+
+def _print(shown: list[Shown]) -> None:
+    """What was found, for the first picture of each part that finds something; of the others the title."""
+    first = {one.group: one for one in reversed(shown) if one.group in OUTSIDE or len(shown) <= TOLD}
+    told = [one for one in shown if first.get(one.group) is one]
+    for one in told:
+        console.print(f"[bold]{escape(one.title)}[/bold]  {escape(one.text)}")
+    if rest := [one.title for one in shown if one not in told]:
+        console.print(f"[bold]Also drawn[/bold]  {escape(', '.join(rest))}")
 
 
 def _asked(file: Path, dataset: datasets.Dataset, split: str, device: str) -> Subject:
