@@ -71,7 +71,7 @@ def main() -> None:
     kinds = {"photos": photographed() * PLACES, "drawn": drawn(options.pictures // 2)}
     if options.packed:
         kinds = {"packed": packed(options.packed, options.pictures)} | kinds
-    alone = CenterFace(longest_side=640, threads=options.threads)
+    alone = CenterFace(longest_side=640, min_score=0.5, threads=options.threads)
     for kind, pictures in kinds.items():
         known = [person for picture in pictures if (person := measured(alone, picture)) is not None]
         print(f"\n{kind}: {len(known)} of {len(pictures)} are found when alone and large")
