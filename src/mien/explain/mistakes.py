@@ -71,8 +71,9 @@ def loss_sheet(of: Subject, which: NDArray[np.int64]) -> Figure:
 
 def pair_sheet(of: Subject, pairs: list[tuple[int, int, int]]) -> Figure:
     """A row for each pair: the pictures that the model is surest about, and wrongly so."""
-    figure = titled(1.0 * COLUMNS + 1.6, 1.05 * len(pairs), "Most confused", "The surest mistakes of each kind first.")
-    grid = figure.subplots(len(pairs), COLUMNS, squeeze=False)
+    columns = min(COLUMNS, max(count for _, _, count in pairs))
+    figure = titled(1.0 * columns + 1.6, 1.05 * len(pairs), "Most confused", "The surest mistakes of each kind first.")
+    grid = figure.subplots(len(pairs), columns, squeeze=False)
     answers = of.probabilities.argmax(1)
     for row, (label, answer, count) in zip(grid, pairs, strict=True):
         of_pair = np.flatnonzero((of.ids == label) & (answers == answer))
