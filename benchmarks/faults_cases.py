@@ -199,7 +199,7 @@ _HEALTHY: dict[str, tuple[str, ...]] = {
         "optimiser.rest_learning_rate=3e-3",
     ),
     "mien-m, 8 to 48 channels": ("model.name=mien-m",),
-    # Nets without norms take some epochs to leave chance, and more to learn what the others have by then.
+    # These take five epochs and more to leave chance, and stop short of what they can at 20.
     "cnn7": (
         "model.name=cnn7",
         "model.options={dropout=0.1}",
