@@ -13,6 +13,7 @@ ORDERS, WINDOW = 48, 12
 # Up to so many hashes each is compared with each, in a second.
 FEW = 4096
 _KEY_BITS = 32
+_AT_ONCE = 1 << 17  # hashes or pairs, where all at once would fill memory
 _NONE = np.zeros(0, np.int64)
 
 
@@ -35,15 +36,32 @@ def near_pairs(
     if count <= few:
         keys = _side_by_side(columns, np.arange(count), distance, count)
     else:
-        bits, keys = np.ascontiguousarray(unpack(words[:, :1]).T), _NONE
+        bits, keys = _bits(words[:, :1]), _NONE
         for _ in range(ORDERS):
             order = _sorted_by(bits[rng.permutation(len(bits))[:_KEY_BITS]])
             new = _side_by_side([column[order] for column in columns], order, distance, WINDOW)
             keys = _once(np.concatenate([keys, new]))
             if enough is not None and len(keys) > 2 * enough:
                 keys, distance = _nearest(keys, words, enough)
-    pairs = np.stack(np.divmod(_once(keys), max(count, 1)), axis=1)
-    return pairs, hamming(words[pairs[:, 0]], words[pairs[:, 1]])
+    keys = _once(keys)
+    return np.stack(np.divmod(keys, max(count, 1)), axis=1), _apart(keys, words).astype(np.int64)
+
+
+def _bits(words: Hashes) -> NDArray[np.uint8]:
+    """Words (N, 1) as bits (64, N) of 0 and 1, without holding them twice."""
+    bits = np.empty((64, len(words)), np.uint8)
+    for first in range(0, len(words), _AT_ONCE):
+        bits[:, first : first + _AT_ONCE] = unpack(words[first : first + _AT_ONCE]).T
+    return bits
+
+
+def _apart(keys: NDArray[np.int64], words: Hashes) -> NDArray[np.uint8]:
+    """In how many bits the pairs (P,) differ; their hashes are brought together some at a time."""
+    different = np.empty(len(keys), np.uint8)
+    for first in range(0, len(keys), _AT_ONCE):
+        a, b = np.divmod(keys[first : first + _AT_ONCE], len(words))
+        different[first : first + _AT_ONCE] = hamming(words[a], words[b])
+    return different
 
 
 def _once(keys: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -55,8 +73,7 @@ def _once(keys: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _nearest(keys: NDArray[np.int64], words: Hashes, enough: int) -> tuple[NDArray[np.int64], int]:
     """Of more pairs than `enough` those that differ no more than the nearest `enough` do, and that number of bits."""
-    a, b = np.divmod(keys, len(words))
-    different = hamming(words[a], words[b])
+    different = _apart(keys, words)
     reach = int(np.searchsorted(np.bincount(different).cumsum(), enough))
     return keys[different <= reach], reach
 

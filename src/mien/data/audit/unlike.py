@@ -133,7 +133,7 @@ def together(edges: Floats, areas: Floats) -> Floats:
     e, a = edges[known].astype(np.float64), areas[known].astype(np.float64)
     # Of the bulk: what is far out must not decide what is usual.
     bulk = np.clip(np.stack([e, a]), -_BULK, _BULK)
-    r = float(np.corrcoef(bulk)[0, 1]) if bulk.size and bulk.std(1).min() > 0 else 0.0
+    r = float(np.asarray(np.corrcoef(bulk))[0, 1]) if bulk.size and bulk.std(1).min() > 0 else 0.0
     r = float(np.clip(r, -_MOST_CORRELATED, _MOST_CORRELATED))
     both = np.sqrt((e**2 - 2 * r * e * a + a**2) / (1 - r**2))
     score[known] = np.where(a > _UNUSUAL, np.maximum(both, score[known]), score[known])
