@@ -130,7 +130,7 @@ def test_runs_are_compared_picture_by_picture(make: Make) -> None:
     pair = made.pairs[0].paired
     assert (pair.both, pair.first_only, pair.second_only, pair.neither) == (38, 2, 20, 10)
     assert made.pairs[0].p == pair.mid_p < 0.001
-    assert made.recipes == {"optimiser.learning_rate": (0.12, 0.5)}
+    assert made.recipes == {"optimiser.learning_rate": (0.012, 0.5)}
     assert made.runs[0].history[1] == {"epoch": 2.0, "val_loss": 0.5, "val_accuracy": 0.4}
 
 
