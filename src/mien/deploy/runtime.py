@@ -262,6 +262,8 @@ def _read_spec(data: bytes, path: Path) -> ModelSpec:
 def _open_session(data: bytes, path: Path, threads: int | None) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or 0
+    # Threads that wait for work by spinning would take the cores from the other net, the decoder and the encoder.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     # Only as ONNX, which `scan` has read: other formats that ONNX Runtime would recognise were not looked through.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:

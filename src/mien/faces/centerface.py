@@ -160,6 +160,8 @@ def _shipped_model() -> Path:
 def _open_session(path: Path, threads: int | None) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or 0
+    # Threads that wait for work by spinning would take the cores from the other net, the decoder and the encoder.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     options.log_severity_level = 3  # the file's unused tensors are worth a hundred warnings
     try:
         model = with_shapes(path.read_bytes(), _SHAPES)
