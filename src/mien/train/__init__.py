@@ -2,6 +2,6 @@
 
 import os
 
-# Large pages for torch's tensors on Linux: a step allocates and frees maps of many megabytes, and with small pages a good
-# part of it goes into page faults. torch reads this once, at its first large allocation.
+# Large pages for torch's tensors on Linux: a step allocates and frees maps of many megabytes, and with small pages a
+# good part of it goes into page faults. torch reads this once, at its first large allocation.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
