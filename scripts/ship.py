@@ -40,7 +40,8 @@ from mien.models.store import load_classifier
 
 FER2013_TERMS = (
     "FER2013 (Goodfellow et al. 2013, arXiv 1307.0414): the contest's rules name no licence for the photographs, "
-    "which come from an image search; FER+ votes (Barsoum et al. 2016, arXiv 1608.01041): MIT licence (microsoft/FERPlus, LICENSE.md)"
+    "which come from an image search; FER+ votes (Barsoum et al. 2016, arXiv 1608.01041): MIT licence "
+    "(microsoft/FERPlus, LICENSE.md)"
 )
 _CLOCK = "%Y-%m-%d %H:%M:%S"
 
