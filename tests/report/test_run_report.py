@@ -144,17 +144,26 @@ def test_a_run_without_an_evaluation_has_a_page_with_its_curves(folder: RunDir) 
 def test_verdicts_are_told_in_order_and_their_epochs_marked(folder: RunDir) -> None:
     second = VERDICT | {"title": "Second", "severity": "note", "epoch": None, "expected_gain": "+0.5 points"}
     third = VERDICT | {"title": "Third", "epoch": 3}
-    write_json(folder.diagnosis, {"format": 1, "verdicts": [VERDICT, second, third], "healthy": False, "facts": {}})
+    write_json(folder.diagnosis, {"format": 1, "verdicts": [VERDICT, third, second], "healthy": False, "facts": {}})
     text = text_of(folder)
-    assert "3 things found. The most important first." in text
+    assert "2 verdicts, the most important first; 1 note." in text
+    assert text.index("Third") < text.index("Notes, no faults") < text.index("Second")
     assert "1 · It learns by &lt;heart&gt;" in text
-    assert text.index("1 · It") < text.index("2 · Second") < text.index("3 · Third")
+    assert text.index("1 · It") < text.index("2 · Third") < text.index("3 · Second")
     assert "Gain to expect: +0.5 points" in text
     assert "Epoch 2, marked 1 in the curves" in text
     curves = text[text.index("<svg") : text.index("</svg>")]
     assert ">kept, 1</text>" in curves
-    assert ">3</text>" in curves
+    assert ">2</text>" in curves
     assert "mien diagnose" not in text
+
+
+def test_a_run_with_notes_alone_is_healthy(folder: RunDir) -> None:
+    note = VERDICT | {"severity": "note"}
+    write_json(folder.diagnosis, {"format": 1, "verdicts": [note], "healthy": True, "facts": {}})
+    text = text_of(folder)
+    assert "Nothing found but 1 note: by all that was looked at, this run is healthy." in text
+    assert text.count("Notes, no faults") == 1
 
 
 def test_a_healthy_run_is_told_so(folder: RunDir) -> None:

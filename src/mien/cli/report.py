@@ -38,7 +38,8 @@ def _facts(written: Written) -> dict[str, object]:
         "report": str(written.path),
         "bytes": written.size,
         "accuracy": written.metrics.accuracy if written.metrics else None,
-        "verdicts": len(written.verdicts),
+        "verdicts": sum(v.tone != "note" for v in written.verdicts),
+        "notes": sum(v.tone == "note" for v in written.verdicts),
         "drawings": written.drawings,
         "missing": [command for _, command in written.missing],
     }
@@ -49,7 +50,7 @@ def _print(written: Written) -> None:
         count = plural(written.metrics.count, "picture")
         console.print(f"{percent(written.metrics.accuracy, 1)} of {count} as labelled.", markup=False)
         console.print(best_and_worst(written.metrics), markup=False)
-    for verdict in written.verdicts[:1]:
+    for verdict in [v for v in written.verdicts if v.tone != "note"][:1]:
         console.print(f"{verdict.title}. {verdict.what}", markup=False)
         if verdict.try_first:
             console.print(f"  → {verdict.try_first}", markup=False)

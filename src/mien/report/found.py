@@ -17,6 +17,7 @@ from mien.evaluate.history import read_history
 from mien.evaluate.plots import PIXELS_AN_INCH
 from mien.evaluate.report import Drawing, Verdict
 from mien.explain.index import FILE, Shown, read
+from mien.page.words import plural
 
 _KINDS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".svg": "svg+xml"}
 _AGAIN = "mien diagnose RUN writes it again"
@@ -63,11 +64,14 @@ def read_diagnosis(run: RunDir) -> tuple[str, tuple[Verdict, ...]]:
         raise MienError(f"{path}: {key}: {first['msg']}", hint=_AGAIN) from None
     if not found.verdicts:
         return "Nothing found: by all that was looked at, this run is healthy.", ()
-    count = len(found.verdicts)
-    healthy = "None of it is a fault." if found.healthy else "The most important first."
-    return f"{count} {'thing' if count == 1 else 'things'} found. {healthy}", tuple(
-        _verdict(one, str(number)) for number, one in enumerate(found.verdicts, 1)
-    )
+    notes = sum(one.severity == "note" for one in found.verdicts)
+    faults = len(found.verdicts) - notes
+    noted = f"; {plural(notes, 'note')}" if notes else ""
+    if faults:
+        told = f"{plural(faults, 'verdict')}, the most important first{noted}."
+    else:
+        told = f"Nothing found but {plural(notes, 'note')}: by all that was looked at, this run is healthy."
+    return told, tuple(_verdict(one, str(number)) for number, one in enumerate(found.verdicts, 1))
 
 
 def _verdict(told: _Told, mark: str) -> Verdict:
