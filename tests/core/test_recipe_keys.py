@@ -19,7 +19,7 @@ from mien.core.recipe import Recipe
         (["loss.name=svm"], "no distribution that loss.label_smoothing could smooth"),
         (["optimiser.name=muon", "optimiser.momentum=0"], "nesterov needs a momentum"),
         (["optimiser.name=muon", "optimiser.rest=sgd"], "rest = sgd takes other rates than muon"),
-        (["optimiser.rest_learning_rate=0.1"], "rest_learning_rate is of muon, not of sgd"),
+        (["optimiser.name=sgd", "optimiser.rest_learning_rate=0.1"], "rest_learning_rate is of muon, not of sgd"),
         (["average.swa_from_epoch=20"], "two averages for one place"),
         (["average.ema_decay=0", "average.swa_from_epoch=33"], "comes after the last epoch, 32"),
         (["average.swa_rate=0.1"], "swa_rate needs average.swa_from_epoch"),
