@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from mien.cli.train import show
+from mien.cli.train import says_how_to_go_on, show
 from mien.cli.watch import Bar
 from mien.core import recipe as recipes
 from mien.core.rundir import RunDir
@@ -26,5 +26,5 @@ def command(
     """Go on with a run that was interrupted, or make it longer."""
     folder = RunDir(run).require()
     recipe = changed(recipes.read(str(folder.recipe)), settings)
-    with Bar(recipe) as bar:
+    with says_how_to_go_on(run), Bar(recipe) as bar:
         show(resume(folder, dataset.load(data or folder.data_path()), bar, settings=settings), as_json=as_json)

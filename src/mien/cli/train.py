@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ import typer
 from mien.cli.output import console, print_json
 from mien.cli.watch import Bar
 from mien.core import recipe as recipes
+from mien.core.rundir import RunDir
 
 if TYPE_CHECKING:
     from mien.train.run import Finished
@@ -35,8 +38,21 @@ def command(
 
     packed = dataset.load(data)
     target = out or Path("runs") / f"{chosen.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    with Bar(chosen) as bar:
+    with says_how_to_go_on(target), Bar(chosen) as bar:
         show(train(packed, chosen, target, bar, tell=bar.prepare), as_json=as_json)
+
+
+@contextmanager
+def says_how_to_go_on(run: Path) -> Iterator[None]:
+    """After Ctrl-C, on the terminal's error output: what is saved and the command that goes on from it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if os.environ.get("RANK", "0") == "0":
+            saved = (RunDir(run).resume / "state.safetensors").exists()
+            told = f"`mien resume {run}` goes on from the last saved state" if saved else "nothing had been saved yet"
+            typer.echo(f"mien: interrupted; {told}", err=True)
+        raise
 
 
 def show(finished: Finished, *, as_json: bool) -> None:

@@ -82,7 +82,11 @@ def check(data: Dataset, tell: Progress) -> list[Finding]:
 def tally(matched: Match, split: NDArray[np.str_], rows: Rows) -> Tally:
     """Count what N pictures in splits (N,) were matched with."""
     there, once = matched.known, matched.known & ~matched.repeated
-    published = rows.split[matched.row[once]]
+    row, in_train = matched.row[once], split[once] == "train"
+    # The same pixels may be published on both sides: then they are at home on either.
+    of_train, of_val = (
+        np.isin(rows.exact, rows.exact[side]) for side in (rows.split == "train", rows.split != "train")
+    )
     return Tally(
         official=int((once & matched.exact).sum()),
         altered=int((once & ~matched.exact).sum()),
@@ -90,7 +94,7 @@ def tally(matched: Match, split: NDArray[np.str_], rows: Rows) -> Tally:
         augmented=int((matched.repeated & ~matched.exact).sum()),
         foreign=int((~there).sum()),
         missing=len(rows) - int(once.sum()),
-        moved=int(((split[once] == "train") != (published == "train")).sum()),
+        moved=int(np.where(in_train, ~of_train[row], ~of_val[row]).sum()),
     )
 
 
