@@ -48,8 +48,10 @@ def says_how_to_go_on(run: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
+        from mien.train.checkpoint import NAME
+
         if os.environ.get("RANK", "0") == "0":
-            saved = (RunDir(run).resume / "state.safetensors").exists()
+            saved = (RunDir(run).resume / NAME).exists()
             told = f"`mien resume {run}` goes on from the last saved state" if saved else "nothing had been saved yet"
             typer.echo(f"mien: interrupted; {told}", err=True)
         raise
