@@ -1,9 +1,10 @@
-"""What verbs print with: one console, JSON for machines, progress that is silent when nobody watches."""
+"""What verbs print with: one console, JSON for machines, progress as a bar at a terminal and as lines in a log."""
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,10 +15,12 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -27,20 +30,62 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
-def progress(unit: str) -> Progress:
-    """A progress bar on standard error: count, rate of `unit` and time left; nothing unless it is a terminal."""
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
-        TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
+_SECONDS_A_LINE = 30.0
+
+
+class Counted(MofNCompleteColumn):
+    """Done of all; nothing as long as nobody knows how much there is."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.total is not None else Text()
+
+
+class Watched(Progress):
+    """A bar at a terminal. In a log, after half a minute and then every half minute, one line; `silent` is neither."""
+
+    def __init__(self, unit: str, *, silent: bool = False) -> None:
+        self.unit, self.silent, self.told = unit, silent, time.monotonic()
+        super().__init__(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            Counted(),
+            TextColumn(unit),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True, highlight=False, soft_wrap=True),
+            transient=True,
+            disable=silent or not sys.stderr.isatty(),
+        )
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        """Change a task, as rich does, and say so in a log when it is time."""
+        super().update(task_id, **changes)
+        self._line(task_id)
+
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        """Move a task on, as rich does, and say so in a log when it is time."""
+        super().advance(task_id, advance)
+        self._line(task_id)
+
+    def say(self, line: str) -> None:
+        """A line of its own, above the bar or in the log."""
+        if not self.silent:
+            self.console.print(line, markup=False)
+
+    def _line(self, task_id: TaskID) -> None:
+        if not self.disable or time.monotonic() - self.told < _SECONDS_A_LINE:
+            return
+        self.told = time.monotonic()
+        task = self._tasks[task_id]
+        total = "" if task.total is None else f" of {task.total:,.0f}"
+        note = task.fields.get("note") or ""
+        self.say(f"{task.description}: {task.completed:,.0f}{total} {self.unit}  {note}".rstrip())
+
+
+def progress(unit: str, *, silent: bool = False) -> Watched:
+    """Progress on standard error: a bar with count and time left at a terminal, else a line every half minute."""
+    return Watched(unit, silent=silent)
 
 
 @contextmanager

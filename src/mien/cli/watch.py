@@ -1,4 +1,4 @@
-"""How a training looks in a terminal: a bar with rate, data wait and time left, and a line for each epoch."""
+"""How a training looks: a bar with rate, data wait and time left, and a line for each epoch, which a log has too."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ _SMOOTHING = 0.95
 
 
 class Bar:
-    """A watcher for `train.run.train`; silent when the output is no terminal or the process is not the first."""
+    """A watcher for `train.run.train`; silent when the process is not the first."""
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.bar = progress("steps")
-        self.bar.disable = self.bar.disable or os.environ.get("RANK", "0") != "0"
+        self.bar = progress("steps", silent=os.environ.get("RANK", "0") != "0")
         self.task = self.bar.add_task(recipe.name, total=None, note="")
         self.rate, self.waiting = 0.0, 0.0
         self.seconds: float | None = None
@@ -60,8 +59,7 @@ class Bar:
         self.waiting = keep * self.waiting + (1 - keep) * waited / took
 
     def epoch(self, row: dict[str, float | int]) -> None:
-        """Print the figures of an epoch above the bar."""
+        """Print the figures of an epoch."""
         named = {"train_eval_accuracy": "train", "val_accuracy": "val", "val_ferplus_accuracy": "FER+"}
         figures = "  ".join(f"{label} {row[key]:.2%}" for key, label in named.items() if key in row)
-        if not self.bar.disable:
-            self.bar.console.print(f"epoch {row['epoch']:3d}  loss {row['train_loss']:.3f}  {figures}")
+        self.bar.say(f"epoch {row['epoch']:3d}  loss {row['train_loss']:.3f}  {figures}")
