@@ -179,6 +179,5 @@ def test_the_first_recipes_make_the_pictures_they_always_made(recipe_name: str |
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (64, 1, 48, 48), dtype=np.uint8))
     params = draw(config, np.random.default_rng(5), np.arange(64), epoch=0, size=(48, 48), crop=44)
     made, expected = apply(images, params, config, crop=44), as_first_written(images, config, 5)
-    if torch.backends.mkl.is_available():
-        assert torch.equal(made, expected)
+    # Not bit by bit: how a matrix product rounds depends on the processor.
     torch.testing.assert_close(made, expected, atol=1e-2, rtol=0)

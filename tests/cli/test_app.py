@@ -23,7 +23,12 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.strip() == __version__
 
 
-@pytest.mark.parametrize("arguments", [["nope"], ["train"], ["--nope"], ["predict", "x.png", "--nope"]])
+def test_a_verb_mistyped_names_its_neighbour(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["trian", "x"]) == 2
+    assert "did you mean 'train'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["train"], ["--nope"], ["predict", "x.png", "--nope"]])
 def test_wrong_use_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 2
     assert "Error" in capsys.readouterr().err

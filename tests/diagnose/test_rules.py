@@ -337,3 +337,13 @@ def test_the_json_holds_the_contract() -> None:
     keys = {"name", "title", "what", "evidence", "confidence", "severity", "try_first", "expected_gain", "epoch"}
     assert all(set(v) == keys for v in told["verdicts"])
     assert told["facts"]["not_looked_at"] == ["predictions"]
+
+
+def test_without_an_audit_a_leak_says_which_copies_count() -> None:
+    leaking = replace(healthy(), splits=Splits(0.3, (0.0, 0.0)))
+    audited = replace(leaking, audit={"findings": []})
+    [[alone], [known]] = [
+        [v.evidence for v in diagnose(e).verdicts if v.name == "validation-leaked"] for e in (leaking, audited)
+    ]
+    assert "mien data audit" in alone
+    assert "mien data audit" not in known

@@ -56,6 +56,16 @@ def test_the_astronaut_is_found_with_her_eyes_and_mouth(detector: CenterFace, as
     assert {faces.boxes.dtype, faces.scores.dtype, faces.landmarks.dtype} == {np.dtype(np.float32)}
 
 
+def test_five_men_of_a_photo_of_1897_are_found_and_nobody_else(detector: CenterFace) -> None:
+    """The Belgian Antarctic Expedition in Rio de Janeiro (public domain by age; from the example of Gramps)."""
+    middles = np.array([(101, 125), (173, 97), (274, 90), (366, 104), (431, 102)])  # of the faces, found by eye
+    with Image.open(Path(__file__).parent / "belgica-1897.jpg") as picture:
+        faces = find(detector, picture.convert("RGB"))
+    boxes = faces.boxes[np.argsort(faces.boxes[:, 0])]
+    assert len(faces) == 5
+    np.testing.assert_allclose((boxes[:, :2] + boxes[:, 2:]) / 2, middles, atol=5)
+
+
 def test_the_faces_are_those_that_the_shipping_package_finds(
     detector: CenterFace, astronaut: Image.Image, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from mien import __version__
-from mien.core.errors import MienError, MissingExtraError
+from mien.core.errors import MienError, MissingExtraError, unknown_name
 
 # verb: (module with an `app`, one line of help, extra that the verb needs)
 VERBS: dict[str, tuple[str, str, str | None]] = {
@@ -52,6 +52,11 @@ class LazyVerbs(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text, _) in VERBS.items()])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] not in VERBS and not args[0].startswith("-"):
+            raise unknown_name("verb", args[0], VERBS)
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         if cmd_name not in VERBS:

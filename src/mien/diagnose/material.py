@@ -19,8 +19,9 @@ def leaked(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     share = max(share, _audited(e, "leakage", "val_leaked_share"))
     if not surely_above(share, e.val_count, limits.leaked_share):
         return None  # one copy among forty pictures is no leak to speak of
+    counted = "" if e.audit else " Equal files and known groups count here; mien data audit DATA finds cut copies too."
     return _leaked(
-        f"{percent(share, 1)} of the validation pictures stand in training too.",
+        f"{percent(share, 1)} of the validation pictures stand in training too.{counted}",
         "mien data subset DATA --drop-leaks --out CLEAN, then train again",
     )
 
