@@ -3,8 +3,9 @@
     python benchmarks/group_picture.py OUT [--model MODEL]
 
 The photos are of Eileen Collins (NASA, shipped by scikit-image) and Grace Hopper (US Navy, shipped by matplotlib),
-both in the public domain; the rest is drawn by mien, and nobody ever stood beside anybody. Writes group.jpg and group-marked.jpg and prints what was found and where; then
-clip.mp4, in which a drawn man changes his expression and the astronaut passes by, marked.mp4 and timeline.png.
+both in the public domain; the rest is drawn by mien, and nobody ever stood beside anybody. Writes group.jpg and
+group-marked.jpg and prints what was found and where; then clip.mp4, in which a drawn man changes his expression and
+the astronaut passes by, marked.mp4 and timeline.png.
 """
 
 from __future__ import annotations
