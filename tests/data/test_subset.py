@@ -49,6 +49,25 @@ def test_a_class_that_is_dropped_takes_its_pictures_along(packed: Dataset, tmp_p
     assert made.dataset.column("row").tolist() == list(range(50))
 
 
+def test_a_share_of_each_class_of_train_by_seed_and_all_of_the_rest(packed: Dataset, tmp_path: Path) -> None:
+    half, again, other = (
+        subset_data(packed, tmp_path / str(i), Rule(share=0.5, seed=seed)) for i, seed in enumerate((0, 0, 1))
+    )
+    train = half.dataset.split == "train"
+    was = np.bincount(packed.label[packed.split == "train"])
+    assert (np.bincount(half.dataset.label[train]) == [round(n * 0.5) for n in was]).all()
+    assert (~train).sum() == 10
+    assert half.left_out == {"all but 0.5 of each class of train": 60 - train.sum()}
+    assert (half.dataset.images == again.dataset.images).all()
+    assert half.dataset.column("parent_row").tolist() != other.dataset.column("parent_row").tolist()
+
+
+def test_a_share_of_nothing_is_refused(packed: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(MienError, match="between 0 and 1"):
+        subset_data(packed, tmp_path / "new", Rule(share=0.0))
+    assert not (tmp_path / "new").exists()
+
+
 def test_the_new_set_names_its_parent_and_the_rule(packed: Dataset, tmp_path: Path) -> None:
     made = subset_data(packed, tmp_path / "new", Rule(drop=("sad",), splits=("train",)))
     provenance = json.loads((tmp_path / "new" / "dataset.json").read_text())["provenance"]

@@ -69,6 +69,14 @@ def test_what_is_wrong_is_named(changed: dict[str, Any], message: str) -> None:
         built(**changed)
 
 
+def test_some_steps_only_in_the_order_of_the_ladder() -> None:
+    planned = ladders.plan(ladders.read("cnn7"))
+    assert [one.step.name for one in ladders.chosen(planned, ("batch-32", "plain"))] == ["plain", "batch-32"]
+    assert ladders.chosen(planned, ()) == planned
+    with pytest.raises(MienError, match="did you mean 'batch-32'"):
+        ladders.chosen(planned, ("batch-23",))
+
+
 def test_a_wrong_recipe_key_names_its_step() -> None:
     with pytest.raises(MienError, match=r"l, step second: unknown recipe key .*train.epohcs"):
         ladders.plan(built(steps=[STEPS[0], {"name": "second", "set": ["train.epohcs=7"]}]))

@@ -22,6 +22,10 @@ def subset(
     without: list[Path] = typer.Option([], help="Leave out the rows of a finding (its .parquet file); repeatable."),
     drop_leaks: bool = typer.Option(False, "--drop-leaks", help="Leave out pictures of train with a copy elsewhere."),
     one_per_group: bool = typer.Option(False, "--one-per-group", help="Keep one of each group of copies."),
+    share: float = typer.Option(
+        1.0, min=0.0, max=1.0, help="Keep this share of each class of train, for quick trials."
+    ),
+    seed: int = typer.Option(0, help="Of that draw."),
     force: bool = typer.Option(False, "--force", help="Replace a packed data set at --out."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
@@ -33,6 +37,8 @@ def subset(
         without=tuple(without),
         drop_leaks=drop_leaks,
         one_per_group=one_per_group,
+        share=share,
+        seed=seed,
     )
     with bars("pictures", "looking for copies", "writing") as (looking, writing):
         made = subset_data(load(packed), out, rule, force=force, looking=looking, progress=writing)

@@ -25,6 +25,7 @@ def command(
     ladder: str | None = typer.Option(None, "--ladder", "-l", help="Name of a shipped ladder or path of a TOML file."),
     seeds: int | None = typer.Option(None, min=1, help="So many seeds (default: as the ladder says)."),
     settings: list[str] = typer.Option([], "--set", "-s", help="Put over all steps: --set train.epochs=5. Repeatable."),
+    only: list[str] = typer.Option([], "--step", help="Train this step only; repeatable (default: all)."),
     out: Path | None = typer.Option(None, "--out", "-o", help="Folder (default: runs/study-LADDER-DATE-TIME)."),
     dry: bool = typer.Option(False, "--dry-run", help="Check every recipe, list the steps, train nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
@@ -35,14 +36,14 @@ def command(
     if ladder is None:
         raise MienError("no ladder was named", hint=f"--ladder, one of {', '.join(ladders.names())}, or a TOML file")
     chosen = ladders.read(ladder)
-    planned = ladders.plan(chosen, tuple(settings))
+    planned = ladders.chosen(ladders.plan(chosen, tuple(settings)), tuple(only))
     if dry:
         steps = [{"name": p.step.name, "before": p.before, "recipe": p.recipe.name} for p in planned]
         print_json({"ladder": chosen.name, "steps": steps}) if as_json else _list(chosen)
         return
     if data is None:
         raise MienError("no data set was named", hint=f"mien study PACKED --ladder {ladder}")
-    told, target = _climb(data, chosen, tuple(settings), seeds=seeds, out=out)
+    told, target = _climb(data, chosen, tuple(settings), seeds=seeds, only=tuple(only), out=out)
     if as_json:
         print_json(told | {"folder": str(target)})
     else:
@@ -50,7 +51,7 @@ def command(
 
 
 def _climb(
-    data: Path, ladder: Ladder, settings: tuple[str, ...], *, seeds: int | None, out: Path | None
+    data: Path, ladder: Ladder, settings: tuple[str, ...], *, seeds: int | None, only: tuple[str, ...], out: Path | None
 ) -> tuple[dict[str, Any], Path]:
     from mien.data import dataset
     from mien.study import report
@@ -65,6 +66,7 @@ def _climb(
             watch,
             seeds=seeds,
             settings=settings,
+            only=only,
             told=lambda facts: report.write(target, facts),
         )
     return told, target

@@ -40,7 +40,7 @@ def stratified(labels: NDArray[np.integer], fraction: float, seed: int) -> NDArr
         MienError: `fraction` is not between 0 and 1.
     """
     if not 0 < fraction < 1:
-        raise MienError(f"a validation fraction of {fraction} is not between 0 and 1", hint="0.2 is usual")
+        raise MienError(f"a fraction of {fraction} is not between 0 and 1", hint="0.2 is usual")
     chosen = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)

@@ -20,6 +20,7 @@ from mien.data.dataset import Dataset
 from mien.data.derive import GROUPS, derive
 from mien.data.formats.base import Progress
 from mien.data.regroup import about_groups, groups
+from mien.data.split import stratified
 
 Mask = NDArray[np.bool_]
 
@@ -35,6 +36,8 @@ class Rule:
         without: Parquet files of findings; the rows they list are left out.
         drop_leaks: leave out pictures of train that have a copy in val or test.
         one_per_group: keep one picture of each group of copies: see `representatives`.
+        share: of each class of train, drawn at random; val and test stay whole, so that figures stay comparable.
+        seed: of that draw.
     """
 
     splits: tuple[str, ...] = ()
@@ -43,6 +46,8 @@ class Rule:
     without: tuple[Path, ...] = ()
     drop_leaks: bool = False
     one_per_group: bool = False
+    share: float = 1.0
+    seed: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, for the provenance."""
@@ -72,7 +77,7 @@ def subset_data(
         MienError: a class or split that the set has not, a file that does not list rows of this set, a rule that
             leaves nothing or does nothing, or `out` is taken.
     """
-    if rule == Rule():
+    if rule == Rule(seed=rule.seed):
         raise MienError("nothing to leave out was named", hint="mien data subset --help lists the rules")
     labels, label = relabel(parent.labels, parent.label, drop=rule.drop, merge=rule.merge)
     group = groups(parent, progress=looking) if rule.drop_leaks or rule.one_per_group else None
@@ -111,6 +116,8 @@ def _parts(
     if rule.one_per_group and group is not None:
         left = np.where(keep, group, -1)
         yield "further copies", ~representatives(left, label, parent.split)
+    if rule.share < 1:
+        yield f"all but {rule.share:.4g} of each class of train", _undrawn(parent, rule, label, keep)
 
 
 def relabel(
@@ -181,6 +188,14 @@ def listed(parent: Dataset, path: Path) -> Mask:
             f"{path}: lists rows of another set than {parent.path or parent.info.name}", hint="audit it again"
         )
     return np.isin(np.arange(len(parent)), rows)
+
+
+def _undrawn(parent: Dataset, rule: Rule, label: NDArray[np.int64], keep: Mask) -> Mask:
+    """Mask (N,) of the pictures of train that are not drawn from those that are kept so far."""
+    train = np.flatnonzero(keep & (parent.split == "train"))
+    out = np.zeros(len(keep), bool)
+    out[train[~stratified(label[train], rule.share, rule.seed)]] = True
+    return out
 
 
 def leaking(group: Groups, split: NDArray[np.str_], keep: Mask) -> Mask:

@@ -143,6 +143,15 @@ def plan(ladder: Ladder, settings: tuple[str, ...] = ()) -> list[Planned]:
     return found
 
 
+def chosen(planned: list[Planned], only: tuple[str, ...]) -> list[Planned]:
+    """The steps named by `only`, in the ladder's order; all when none is. Raises MienError for an unknown name."""
+    names = [one.step.name for one in planned]
+    for name in only:
+        if name not in names:
+            raise unknown_name("step", name, names)
+    return [one for one in planned if not only or one.step.name in only]
+
+
 def _recipe(base: str, settings: tuple[str, ...], where: str) -> Recipe:
     try:
         return recipes.read(base, settings)

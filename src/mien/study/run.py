@@ -15,7 +15,7 @@ from mien.core.recipe import Recipe
 from mien.data.dataset import Dataset
 from mien.study import measured
 from mien.study.compare import paired
-from mien.study.ladder import DataRule, Ladder, Planned, plan
+from mien.study.ladder import DataRule, Ladder, Planned, chosen, plan
 from mien.study.rules import ruled
 from mien.train.loop import Watcher
 from mien.train.repeat import repeat, spread
@@ -35,6 +35,7 @@ def study(
     *,
     seeds: int | None = None,
     settings: tuple[str, ...] = (),
+    only: tuple[str, ...] = (),
     told: Callable[[Row], None] | None = None,
 ) -> Row:
     """Train every step of a ladder with every seed below `out`, and compare each with the step before it.
@@ -49,15 +50,17 @@ def study(
         watch: given a run's recipe and name, makes what sees its training go on.
         seeds: how many; None: as the ladder says.
         settings: put over the recipes of all steps, such as train.epochs=5; they are part of the result.
+        only: names of the steps to train; none: all. A step whose earlier one is left out has no difference.
         told: called with what `study.json` holds after each step.
 
     Returns:
         What `study.json` holds: `steps`, a row each, with their runs.
 
     Raises:
-        MienError: a recipe that does not stand, or `out` belongs to another ladder, other settings or other data.
+        MienError: a recipe that does not stand, a step that is not there, or `out` belongs to another ladder, other
+            settings or other data.
     """
-    planned, count = plan(ladder, settings), seeds or ladder.seeds
+    planned, count = chosen(plan(ladder, settings), only), seeds or ladder.seeds
     _begin(out, ladder, settings, data)
     facts: Row = {"ladder": ladder.name, "about": ladder.about, "data": data.info.fingerprint, "seeds": count}
     facts |= {"settings": list(settings), "figure": ladder.figure, "date": time.strftime("%Y-%m-%d"), "steps": []}
