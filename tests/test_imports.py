@@ -50,7 +50,7 @@ MAY_USE["__main__"] = {"cli"}
 # Packages from outside that these parts are held to; elsewhere they are free.
 PLAIN = {"numpy", "pydantic", "PIL"}
 PACKAGES: dict[str, set[str]] = {
-    "core": PLAIN,
+    "core": PLAIN | {"onnxruntime"},
     "faces": PLAIN | {"onnxruntime"},
     "runtime": PLAIN | {"onnxruntime"},
     "video": PLAIN | {"av", "matplotlib", "pyarrow"},

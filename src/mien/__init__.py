@@ -5,6 +5,7 @@ The names below load when they are first used: importing mien loads neither torc
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from mien.faces.detector import Detector, Faces
 
     __version__: str
+
+# ONNX Runtime reports its use to Microsoft unless this is set before it starts. Whoever wants that may set 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "Detector",

@@ -14,7 +14,7 @@ from mien.cli.repeat import bars_in_turn
 from mien.core.errors import MienError
 
 if TYPE_CHECKING:
-    from mien.study.ladder import Ladder
+    from mien.study.ladder import Ladder, Step
 
 app = typer.Typer(add_completion=False)
 
@@ -39,7 +39,7 @@ def command(
     planned = ladders.chosen(ladders.plan(chosen, tuple(settings)), tuple(only))
     if dry:
         steps = [{"name": p.step.name, "before": p.before, "recipe": p.recipe.name} for p in planned]
-        print_json({"ladder": chosen.name, "steps": steps}) if as_json else _list(chosen)
+        print_json({"ladder": chosen.name, "steps": steps}) if as_json else _list(chosen, [p.step for p in planned])
         return
     if data is None:
         raise MienError("no data set was named", hint=f"mien study PACKED --ladder {ladder}")
@@ -72,9 +72,9 @@ def _climb(
     return told, target
 
 
-def _list(ladder: Ladder) -> None:
+def _list(ladder: Ladder, steps: list[Step]) -> None:
     console.print(f"[bold]{ladder.name}[/bold]  {ladder.about}\n")
-    for step in ladder.steps:
+    for step in steps:
         what = ", ".join([*step.set, *([f"recipe {step.recipe}"] if step.recipe else [])]) or step.about
         console.print(f"  {step.name:22} {what}", markup=False)
 

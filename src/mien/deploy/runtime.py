@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import MienError
 from mien.core.labels import LabelSet, known, map_probabilities
+from mien.core.onnx_session import open_session
 from mien.core.picture import Pixels
 from mien.core.spec import Head, ModelSpec
 from mien.deploy.locate import model_file
@@ -260,14 +261,8 @@ def _read_spec(data: bytes, path: Path) -> ModelSpec:
 
 
 def _open_session(data: bytes, path: Path, threads: int | None) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    # Threads that wait for work by spinning would take the cores from the other net, the decoder and the encoder.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    # Only as ONNX, which `scan` has read: other formats that ONNX Runtime would recognise were not looked through.
-    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        return open_session(data, threads)
     except Exception as error:  # its own exceptions have no common class below this one
         raise MienError(f"{path}: ONNX Runtime cannot load it ({error})", hint="export or download it again") from None
 

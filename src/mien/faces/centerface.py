@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien.core.errors import MienError, MissingExtraError
+from mien.core.onnx_session import ERRORS, open_session
 from mien.core.picture import Pixels
 from mien.faces.boxes import suppress
 from mien.faces.detector import Faces, Floats
@@ -158,14 +159,9 @@ def _shipped_model() -> Path:
 
 
 def _open_session(path: Path, threads: int | None) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    # Threads that wait for work by spinning would take the cores from the other net, the decoder and the encoder.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    options.log_severity_level = 3  # the file's unused tensors are worth a hundred warnings
     try:
-        model = with_shapes(path.read_bytes(), _SHAPES)
-        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        # The file's unused tensors are worth a hundred warnings.
+        return open_session(with_shapes(path.read_bytes(), _SHAPES), threads, log_from=ERRORS)
     except OSError as error:
         raise MienError(f"{path}: cannot be read ({error})") from None
     except Exception as error:  # ONNX Runtime's own exceptions have no common class below this one
