@@ -275,7 +275,7 @@ def test_who_would_wait_in_vain_is_told_at_once(
 def test_an_answer_that_takes_too_long_is_given_up_and_the_next_one_is_answered(
     opened: Callable[..., TestClient], toys: SimpleNamespace, detector: Any
 ) -> None:
-    client = opened(answer_seconds=0.3)
+    client = opened(answer_seconds=2)
     detector.hold.clear()
     the_error(send(client, toys.photo()), 504, "timeout")
     detector.hold.set()
@@ -296,7 +296,7 @@ def test_a_defect_is_told_without_its_trace_and_the_next_one_is_answered(
 def test_ready_asks_detector_and_model_and_says_when_they_fail(
     opened: Callable[..., TestClient], detector: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = opened(answer_seconds=0.3)
+    client = opened(answer_seconds=2)
     monkeypatch.setattr("mien.serve.service.READY_FOR_SECONDS", 0)
     time.sleep(1)  # what start-up found holds for a second
     before = len(detector.batches)

@@ -20,7 +20,7 @@ from mien.faces.detector import Detector, Faces
 SMALL = 64
 # A face whose window shares this much (intersection over union) with the middle square of the picture is the picture.
 # benchmarks/framing.py tells how often that errs, docs/faces.md what it told.
-LEAST_SHARED = 0.5
+LEAST_SHARED = 0.6
 # Cut-out faces are enlarged to this before a detector looks at them.
 _SEEN_SIDE = 160
 _FEWEST = 20
