@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import typer
 
+from mien.cli.options import HeadName, Labels, Model, Threads, UnsureBelow
 from mien.cli.output import progress
 from mien.cli.predict_output import Drawings, json_object, table
 from mien.core.errors import MienError, MissingExtraError
@@ -41,18 +42,16 @@ class _Asked(NamedTuple):
 @app.command()
 def command(
     paths: list[Path] = typer.Argument(help="Photos or cut-out faces, folders of them, packed data sets."),
-    model: Path | None = typer.Option(None, "--model", "-m", help="Exported .onnx file, run or name; else mien's own."),
+    model: Model = None,
     faces: Find = typer.Option(Find.auto, help="Look for faces (detect), or is each picture one face (crop)?"),
-    labels: str | None = typer.Option(None, help="Label set to answer in: fer2013, ferplus8, fer5 …"),
-    head: str | None = typer.Option(None, help="Head to ask; else the one that fits the labels."),
+    labels: Labels = None,
+    head: HeadName = None,
     split: str | None = typer.Option(None, help="Of packed data sets: train, val or test; else all."),
     detect_size: int = typer.Option(PHOTO_SIDE, min=32, help="Longer side in px that faces are looked for at."),
     min_score: float = typer.Option(MIN_SCORE, min=0, max=1, help="Leave out faces the detector is less sure of."),
-    unsure_below: float | None = typer.Option(
-        None, min=0, max=1, help="Mark answers less probable than this as unsure; else as the model says."
-    ),
+    unsure_below: UnsureBelow = None,
     batch_size: int = typer.Option(BATCH_SIZE, min=1, help="Pictures at a time; the answers do not depend on it."),
-    threads: int | None = typer.Option(None, min=1, help="Threads to compute with."),
+    threads: Threads = None,
     csv: Path | None = typer.Option(None, help="Write every probability to this file."),
     draw: Path | None = typer.Option(None, help="Write the pictures with their faces marked into this folder."),
     submission: Path | None = typer.Option(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from mien.cli.options import Model, Threads, UnsureBelow
 from mien.deploy.runtime import Predictor
 from mien.faces.centerface import LONGEST_SIDE, PHOTO_SIDE, CenterFace
 from mien.serve.app import create_app
@@ -21,20 +22,18 @@ _LIMITS, _BATCHING = Limits(), Batching()
 
 @app.command()
 def command(
-    model: Path | None = typer.Option(None, "--model", "-m", help="Exported .onnx file, run or name; else mien's own."),
+    model: Model = None,
     host: str = typer.Option("127.0.0.1", help="Address to listen on; any but the loopback needs an API key."),
     port: int = typer.Option(8000, min=0, max=65535, help="Port to listen on."),
     api_key_file: Path | None = typer.Option(None, help=f"API keys, one a line; besides the variable {KEY_VARIABLE}."),
     allow_host: list[str] = typer.Option([], help="Another name the server is called by. May be repeated."),
     allow_origin: list[str] = typer.Option([], help="Another page that may ask: https://NAME. May be repeated."),
-    unsure_below: float | None = typer.Option(
-        None, min=0, max=1, help="Mark answers less probable than this as unsure; else as the model says."
-    ),
+    unsure_below: UnsureBelow = None,
     batch_size: int = typer.Option(_BATCHING.size, min=1, help="Pictures at a time; 1 gathers nothing."),
     wait_ms: float = typer.Option(_BATCHING.wait_ms, min=0, help="How long a picture waits for others."),
     queue: int = typer.Option(_BATCHING.queue, min=1, help="Pictures that may wait; more get 503."),
     timeout: float = typer.Option(_LIMITS.answer_seconds, min=0.1, help="Seconds for an answer, then 504."),
-    threads: int | None = typer.Option(None, min=1, help="Threads to compute with."),
+    threads: Threads = None,
     detect_size: int = typer.Option(PHOTO_SIDE, min=32, help="Longer side in px that faces are looked for at."),
 ) -> None:
     """Serve a model over HTTP, and a page to try it, until Ctrl-C or SIGTERM.

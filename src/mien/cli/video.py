@@ -10,6 +10,7 @@ import typer
 from av.packet import Packet
 
 from mien.cli.interrupt import until_interrupted
+from mien.cli.options import HeadName, Labels, Model, Plot, SearchSide, Smooth, Threads, Timeline, UnsureBelow
 from mien.cli.output import print_json, progress
 from mien.cli.watching import Detection, Outputs, Wanted, check_apart, facts, make_scene, open_outputs, print_summary
 from mien.deploy.runtime import Predictor
@@ -25,20 +26,18 @@ _INTERRUPTED = 130
 @app.command()
 def command(
     file: Path = typer.Argument(help="The video."),
-    model: Path | None = typer.Option(None, "--model", "-m", help="Exported .onnx file, run or name; else mien's own."),
+    model: Model = None,
     out: Path | None = typer.Option(None, "--out", "-o", help="Write the video with its faces marked, sound kept."),
-    timeline: Path | None = typer.Option(None, help="Write a row for each face and frame: .csv or .parquet."),
-    plot: Path | None = typer.Option(None, help="Write a PNG of the expression labels over time."),
+    timeline: Timeline = None,
+    plot: Plot = None,
     every: int = typer.Option(1, min=1, help="Look at every n-th frame only."),
-    smooth: float = typer.Option(0.5, min=0, help="Seconds that probabilities are averaged over; 0: not at all."),
+    smooth: Smooth = 0.5,
     search_every: int = typer.Option(10, min=1, help="Search the whole of every n-th looked-at frame for new faces."),
-    detect_size: int = typer.Option(LONGEST_SIDE, min=32, help="Longer side in px that faces are searched at."),
-    labels: str | None = typer.Option(None, help="Label set to answer in: fer2013, ferplus8, fer5 …"),
-    head: str | None = typer.Option(None, help="Head to ask; else the one that fits the labels."),
-    unsure_below: float | None = typer.Option(
-        None, min=0, max=1, help="Mark answers less probable than this as unsure; else as the model says."
-    ),
-    threads: int | None = typer.Option(None, min=1, help="Threads to compute with."),
+    detect_size: SearchSide = LONGEST_SIDE,
+    labels: Labels = None,
+    head: HeadName = None,
+    unsure_below: UnsureBelow = None,
+    threads: Threads = None,
     as_json: bool = typer.Option(False, "--json", help="Print the summary as one JSON object."),
 ) -> None:
     """Expression labels of the faces in a video: how they look, not what a person feels.

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from mien.cli.interrupt import until_interrupted
+from mien.cli.options import HeadName, Labels, Model, Plot, SearchSide, Smooth, Threads, Timeline, UnsureBelow
 from mien.cli.output import console, print_json
 from mien.cli.watching import Detection, Wanted, check_apart, facts, make_scene, open_outputs, print_summary
 from mien.deploy.annotate import colour_of
@@ -30,22 +31,20 @@ _BAR_CELLS = 30
 @app.command()
 def command(
     device: str | None = typer.Argument(None, help="Camera, as the system calls it; a video file stands in for one."),
-    model: Path | None = typer.Option(None, "--model", "-m", help="Exported .onnx file, run or name; else mien's own."),
+    model: Model = None,
     size: str | None = typer.Option(None, help="Picture size to ask the camera for, such as 640x480."),
     rate: int | None = typer.Option(None, min=1, help="Frames a second to ask the camera for."),
     seconds: float | None = typer.Option(None, min=0, help="Stop after so long; else on Ctrl-C."),
     out: Path | None = typer.Option(None, "--out", "-o", help="Record what is seen, faces marked: .mp4, .mkv …"),
-    timeline: Path | None = typer.Option(None, help="Write a row for each face and frame: .csv or .parquet."),
-    plot: Path | None = typer.Option(None, help="Write a PNG of the expression labels over time."),
-    smooth: float = typer.Option(0.5, min=0, help="Seconds that probabilities are averaged over; 0: not at all."),
+    timeline: Timeline = None,
+    plot: Plot = None,
+    smooth: Smooth = 0.5,
     search_every: int = typer.Option(10, min=1, help="Search the whole of every n-th frame for new faces."),
-    detect_size: int = typer.Option(LONGEST_SIDE, min=32, help="Longer side in px that faces are searched at."),
-    labels: str | None = typer.Option(None, help="Label set to answer in: fer2013, ferplus8, fer5 …"),
-    head: str | None = typer.Option(None, help="Head to ask; else the one that fits the labels."),
-    unsure_below: float | None = typer.Option(
-        None, min=0, max=1, help="Mark answers less probable than this as unsure; else as the model says."
-    ),
-    threads: int | None = typer.Option(None, min=1, help="Threads to compute with."),
+    detect_size: SearchSide = LONGEST_SIDE,
+    labels: Labels = None,
+    head: HeadName = None,
+    unsure_below: UnsureBelow = None,
+    threads: Threads = None,
     as_json: bool = typer.Option(False, "--json", help="Print the summary as one JSON object."),
 ) -> None:
     """Expression labels of the faces before a camera, live: how they look, not what a person feels.
