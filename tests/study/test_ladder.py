@@ -70,11 +70,18 @@ def test_what_is_wrong_is_named(changed: dict[str, Any], message: str) -> None:
 
 
 def test_some_steps_only_in_the_order_of_the_ladder() -> None:
-    planned = ladders.plan(ladders.read("cnn7"))
-    assert [one.step.name for one in ladders.chosen(planned, ("batch-32", "plain"))] == ["plain", "batch-32"]
-    assert ladders.chosen(planned, ()) == planned
-    with pytest.raises(MienError, match="did you mean 'batch-32'"):
-        ladders.chosen(planned, ("batch-23",))
+    cnn7 = ladders.read("cnn7")
+    assert [one.step.name for one in ladders.plan(cnn7, only=("batch-32", "plain"))] == ["plain", "batch-32"]
+    with pytest.raises(MienError, match="unknown step") as error:
+        ladders.plan(cnn7, only=("batch-23",))
+    assert error.value.hint == "did you mean 'batch-32'?"
+
+
+def test_settings_need_not_fit_steps_that_are_left_out() -> None:
+    with pytest.raises(MienError, match="hard-examples"):  # whose phases take more epochs
+        ladders.plan(ladders.read("cnn7"), ("train.epochs=12",))
+    [planned] = ladders.plan(ladders.read("cnn7"), ("train.epochs=12",), only=("plain",))
+    assert planned.recipe.train.epochs == 12
 
 
 def test_a_wrong_recipe_key_names_its_step() -> None:

@@ -36,7 +36,7 @@ def command(
     if ladder is None:
         raise MienError("no ladder was named", hint=f"--ladder, one of {', '.join(ladders.names())}, or a TOML file")
     chosen = ladders.read(ladder)
-    planned = ladders.chosen(ladders.plan(chosen, tuple(settings)), tuple(only))
+    planned = ladders.plan(chosen, tuple(settings), tuple(only))
     if dry:
         steps = [{"name": p.step.name, "before": p.before, "recipe": p.recipe.name} for p in planned]
         print_json({"ladder": chosen.name, "steps": steps}) if as_json else _list(chosen, [p.step for p in planned])

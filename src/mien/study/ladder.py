@@ -118,12 +118,19 @@ def _known(tree: dict[str, Any], fields: list[str], source: str, prefix: str) ->
             raise unknown_name(f"ladder key in {source}", prefix + key, [prefix + name for name in fields])
 
 
-def plan(ladder: Ladder, settings: tuple[str, ...] = ()) -> list[Planned]:
+def plan(ladder: Ladder, settings: tuple[str, ...] = (), only: tuple[str, ...] = ()) -> list[Planned]:
     """Every step with its whole recipe and data rule; `settings` are put over all of them, such as fewer epochs.
 
+    With `only` the steps of these names, in the ladder's order; the others need not stand with such settings.
+
     Raises:
-        MienError: naming the step whose recipe does not stand, or that averages snapshots nobody keeps.
+        MienError: naming the step whose recipe does not stand, or that averages snapshots nobody keeps; a step in
+            `only` that is not there.
     """
+    names = [step.name for step in ladder.steps]
+    for name in only:
+        if name not in names:
+            raise unknown_name("step", name, names)
     known: dict[str, tuple[str, tuple[str, ...], DataRule]] = {}
     found: list[Planned] = []
     for number, step in enumerate(ladder.steps):
@@ -132,6 +139,8 @@ def plan(ladder: Ladder, settings: tuple[str, ...] = ()) -> list[Planned]:
         # Another recipe brings its own keys: those of the steps before were meant for the old one.
         base, so_far = (base, so_far) if step.recipe is None else (step.recipe, ladder.set)
         known[step.name] = base, (*so_far, *step.set), step.data or data
+        if only and step.name not in only:
+            continue
         recipe = _recipe(base, (*known[step.name][1], *settings), f"{ladder.name}, step {step.name}")
         found.append(Planned(step=step, before=before, recipe=recipe, data=known[step.name][2]))
         if step.snapshots is not None and recipe.average.snapshots < step.snapshots:
@@ -141,15 +150,6 @@ def plan(ladder: Ladder, settings: tuple[str, ...] = ()) -> list[Planned]:
                 hint=f"average.snapshots={step.snapshots} in the step it comes from",
             )
     return found
-
-
-def chosen(planned: list[Planned], only: tuple[str, ...]) -> list[Planned]:
-    """The steps named by `only`, in the ladder's order; all when none is. Raises MienError for an unknown name."""
-    names = [one.step.name for one in planned]
-    for name in only:
-        if name not in names:
-            raise unknown_name("step", name, names)
-    return [one for one in planned if not only or one.step.name in only]
 
 
 def _recipe(base: str, settings: tuple[str, ...], where: str) -> Recipe:

@@ -15,7 +15,7 @@ from mien.core.recipe import Recipe
 from mien.data.dataset import Dataset
 from mien.study import measured
 from mien.study.compare import paired
-from mien.study.ladder import DataRule, Ladder, Planned, chosen, plan
+from mien.study.ladder import DataRule, Ladder, Planned, plan
 from mien.study.rules import ruled
 from mien.train.loop import Watcher
 from mien.train.repeat import repeat, spread
@@ -60,7 +60,7 @@ def study(
         MienError: a recipe that does not stand, a step that is not there, or `out` belongs to another ladder, other
             settings or other data.
     """
-    planned, count = chosen(plan(ladder, settings), only), seeds or ladder.seeds
+    planned, count = plan(ladder, settings, only), seeds or ladder.seeds
     _begin(out, ladder, settings, data)
     facts: Row = {"ladder": ladder.name, "about": ladder.about, "data": data.info.fingerprint, "seeds": count}
     facts |= {"settings": list(settings), "figure": ladder.figure, "date": time.strftime("%Y-%m-%d"), "steps": []}
