@@ -87,6 +87,14 @@ def test_a_page_elsewhere_may_link_here_but_not_load_from_here(client: TestClien
     assert status(client, "/v1/model", sec_fetch_site="same-origin") == 200
 
 
+def test_a_page_of_an_allowed_origin_can_read_why_it_was_refused(make: Make) -> None:
+    app = make(origins={"https://app.example"}, keys=["correct-horse-battery"]).app
+    with TestClient(app, base_url="http://localhost") as client:
+        answer = client.get("/v1/model", headers={"origin": "https://app.example"})
+    assert answer.status_code == 401
+    assert answer.headers["access-control-allow-origin"] == "https://app.example"
+
+
 def test_an_allowed_origin_is_answered_as_its_browser_wants(make: Make) -> None:
     with TestClient(make(origins={"https://App.example/"}).app, base_url="http://localhost") as client:
         asked = {"origin": "https://app.example", "access-control-request-method": "POST"}

@@ -258,6 +258,23 @@ def test_on_sigterm_who_waits_is_answered_and_the_server_ends_with_0(
         connect(port)
 
 
+def test_the_log_names_no_client_and_nothing_it_asked_for(
+    started: Callable[..., tuple[subprocess.Popen[str], int]], toys: SimpleNamespace
+) -> None:
+    process, port = started()
+    with websocket(f"ws://127.0.0.1:{port}/v1/stream?faces=crop&secret=1") as stream:
+        stream.send(toys.photo())
+        stream.recv(PATIENCE)
+        client = stream.socket.getsockname()[1]
+    ask(port, toys.photo(), "/v1/predict?secret=2")
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=PATIENCE)
+    assert "WS /v1/stream 101" in log
+    assert "POST /v1/predict 200" in log
+    assert "secret" not in log
+    assert str(client) not in log
+
+
 def test_ctrl_c_ends_with_130(started: Callable[..., tuple[subprocess.Popen[str], int]]) -> None:
     process, _ = started()
     process.send_signal(signal.SIGINT)

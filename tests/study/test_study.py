@@ -125,5 +125,7 @@ def test_a_ladder_is_climbed_and_resumed(
     monkeypatch.setattr("mien.train.repeat.train", never)
     assert cli(command) == 0
     assert json.loads(capsys.readouterr().out)["steps"] == told["steps"]
+    assert cli([*command, "--step", small["name"]]) == 0
+    assert json.loads(capsys.readouterr().out)["steps"] == told["steps"], "what was measured before stays"
     assert cli([*command, "--set", "train.epochs=1"]) == 2
     assert "another settings" in capsys.readouterr().err

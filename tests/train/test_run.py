@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,12 @@ from mien.core.rundir import RunDir
 from mien.data import dataset
 from mien.data.dataset import Dataset
 from mien.models.store import load_classifier, read_weights
+from mien.train import checkpoint, loop
 from mien.train.checkpoint import Progress
+from mien.train.measure import measure
 from mien.train.prepare import make_spec
 from mien.train.run import resume, train
+from mien.train.step import DivergedError, Learner
 
 TINY = [
     "model.options={ widths = '8,8,8,8' }",
@@ -111,7 +116,10 @@ def test_other_shipped_recipes_train_as_they_did(name: str, bar_set: Dataset, tm
     settings, golden = SHIPPED[name]
     whole = ["train.epochs=2", "train.batch_size=20", "train.device=cpu", "train.precision=fp32", *settings]
     finished = train(bar_set, recipes.read(name, whole), tmp_path / "r", Silent())
-    assert [row["train_loss"] for row in finished.progress.rows] == pytest.approx(golden, rel=2e-3)
+    # Rounding differs between processors and grows from step to step.
+    first, second = (row["train_loss"] for row in finished.progress.rows)
+    assert first == pytest.approx(golden[0], rel=5e-3)
+    assert second == pytest.approx(golden[1], rel=3e-2)
 
 
 def test_a_net_learns_an_easy_task(bar_set: Dataset, tmp_path: Path) -> None:
@@ -141,18 +149,21 @@ def test_a_run_killed_at_any_step_and_resumed_equals_one_never_killed(
 
 
 def test_the_best_weights_stay_those_of_their_epoch_through_a_resume_inside_a_later_one(
-    bar_set: Dataset, tmp_path: Path
+    bar_set: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A rate so high that the loss of validation only rises: the first epoch stays the best.
-    settings = ["schedule.name=constant", "schedule.warmup_epochs=0", "optimiser.learning_rate=0.5", "train.seed=1"]
-    recipe = tiny(*settings, "stopping.metric=loss", "train.checkpoint_minutes=1e-9")
+    losses = count(1.0)
+    # The loss of validation only rises: the first epoch stays the best.
+    monkeypatch.setattr(loop, "measure", lambda *a, **k: replace(measure(*a, **k), loss=next(losses)))
+    recipe = tiny("stopping.metric=loss", "train.checkpoint_minutes=1e-9")
     with pytest.raises(KeyboardInterrupt):
         train(bar_set, recipe, tmp_path / "r", Silent(6 + 3))
     before = weights(tmp_path / "r", "best")
     resumed = resume(RunDir(tmp_path / "r"), bar_set, Silent())
     after = weights(tmp_path / "r", "best")
-    assert resumed.progress.best_epoch == 1
+    assert (resumed.progress.best_epoch, resumed.progress.epoch) == (1, 3)
     assert all(torch.equal(before[name], after[name]) for name in before)
+    last = weights(tmp_path / "r", "last")
+    assert not all(torch.equal(before[name], last[name]) for name in before)
 
 
 def test_a_start_that_was_killed_before_it_was_a_run_is_cleared_away(bar_set: Dataset, tmp_path: Path) -> None:
@@ -203,6 +214,31 @@ def test_early_stopping_ends_after_its_patience_and_keeps_the_best(bar_set: Data
     finished = train(bar_set, recipe, tmp_path / "r", Silent())
     assert finished.progress.stopped
     assert finished.progress.epoch == finished.progress.best_epoch + 2
+
+
+def test_saving_more_often_does_not_move_the_early_stop(bar_set: Dataset, tmp_path: Path) -> None:
+    recipe = tiny("train.epochs=20", "stopping.patience_epochs=2", "optimiser.learning_rate=1e-12")
+    stopped = train(bar_set, recipe, tmp_path / "r", Silent()).progress.epoch
+    run = RunDir(tmp_path / "r")
+    assert resume(run, bar_set, Silent(), settings=["train.checkpoint_minutes=9"]).progress.epoch == stopped
+    assert resume(run, bar_set, Silent(), settings=["stopping.patience_epochs=3"]).progress.epoch > stopped
+
+
+def test_a_weight_that_is_not_finite_is_noted_and_nothing_is_overwritten(
+    bar_set: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoilt(folder: Path, learner: Learner, progress: Progress) -> None:
+        if progress.epoch == 1:
+            next(learner.model.parameters()).data.fill_(float("nan"))
+        save(folder, learner, progress)
+
+    save = checkpoint.save
+    monkeypatch.setattr(checkpoint, "save", spoilt)
+    with pytest.raises(DivergedError, match="before epoch 2, step 1"):
+        train(bar_set, tiny("train.epochs=3"), tmp_path / "r", Silent())
+    assert RunDir(tmp_path / "r").read_json(RunDir(tmp_path / "r").diverged)["epoch"] == 2
+    monkeypatch.undo()
+    assert resume(RunDir(tmp_path / "r"), bar_set, Silent()).progress.epoch == 3
 
 
 def test_training_accuracy_is_measured_without_dropout_and_augmentation(bar_set: Dataset, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from mien.core.errors import MienError
+from mien.tune import run as search
 from mien.tune import slots
 from mien.tune.space import Key, Space
 from mien.tune.storage import open_study, sqlite_url
@@ -90,3 +91,20 @@ def test_a_study_is_held_to_its_space(tmp_path: Path) -> None:
     open_study(SPACE, "data", url=sqlite_url(tmp_path))
     with pytest.raises(MienError, match="has another data"):
         open_study(SPACE, "other data", url=sqlite_url(tmp_path))
+
+
+def test_a_failure_of_a_trial_that_was_declared_lost_is_nobodys_result(
+    study: optuna.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots.write_missing(study, POINTS, attempts=3)
+    trial = slots.take(study)
+    assert trial is not None
+
+    def lost_then_diverged(*_: object) -> None:
+        assert slots.fail(study, trial.number)  # as another process does
+        raise MienError("the loss became nan")
+
+    monkeypatch.setattr(search, "_train", lost_then_diverged)
+    done = search._do(None, SPACE, study, trial, tmp_path, None)  # type: ignore[arg-type]
+    assert not done
+    assert slots.ERROR not in study.trials[trial.number].user_attrs

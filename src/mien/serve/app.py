@@ -76,8 +76,11 @@ def create_app(engine: Engine, settings: Settings) -> ASGIApp:
 
 
 def _wrapped(app: FastAPI, service: Service, settings: Settings) -> ASGIApp:
-    """Outermost first: headers and log, who may ask, and for pages of named origins the answer to their browser."""
-    inner: ASGIApp = app
+    """Outermost first: headers and log, for pages of named origins the answer to their browser, and who may ask.
+
+    A browser shows a page a refusal only where it carries the headers for that page, so these come before the guard.
+    """
+    inner: ASGIApp = Guard(app, settings.access)
     if settings.access.origins:
         inner = CORSMiddleware(
             inner,
@@ -86,7 +89,7 @@ def _wrapped(app: FastAPI, service: Service, settings: Settings) -> ASGIApp:
             allow_headers=["*"],
             expose_headers=["Retry-After"],
         )
-    return Outermost(Guard(inner, settings.access), service.metrics)
+    return Outermost(inner, service.metrics)
 
 
 def _service(request: Request) -> Service:

@@ -17,6 +17,8 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 MOST_CHUNKS, MOST_SEGMENTS, MOST_SCANS = 10_000, 1_000, 100
 # A pass over a JPEG takes time for every pixel and needs few bytes: 25 million pixels in 100 passes are 60 KB and 3 s.
 MOST_FULL_SCANS = 20
+# Decoders take more memory for a row and a column than for their pixels: 25 million in one column are 650 MB.
+LONGEST_SIDE = 20_000
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -36,8 +38,8 @@ def read_header(data: bytes, *, max_pixels: int) -> Header:
     """Kind and size of a JPEG, PNG or WebP picture.
 
     Raises:
-        RequestError: another kind (415), cut off or damaged before its size (422), more than `max_pixels` or far too
-            many pieces (413).
+        RequestError: another kind (415), cut off or damaged before its size (422), more than `max_pixels`, a
+            side above LONGEST_SIDE or far too many pieces (413).
     """
     name, measure = _recognise(data)
     try:
@@ -50,6 +52,8 @@ def read_header(data: bytes, *, max_pixels: int) -> Header:
         raise RequestError(
             "too_large", f"{width}×{height} pixels, at most {max_pixels:,} are taken", hint="make the picture smaller"
         )
+    if max(width, height) > LONGEST_SIDE:
+        raise RequestError("too_large", f"{width}×{height} pixels, a side has at most {LONGEST_SIDE:,}", hint="cut it")
     scans = data.count(_START_OF_SCAN) if name == "JPEG" else 1
     if scans > MOST_SCANS or scans * width * height > MOST_FULL_SCANS * max_pixels:
         raise RequestError("too_large", f"the JPEG picture is built up in {scans} passes", hint="save it anew")

@@ -10,8 +10,13 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from mien.serve.settings import Limits, Settings
+from mien.serve.unread import GivenUp
+
+# How uvicorn's lines about the server itself begin; its others name a client's address and what it asked for.
+_OWN_LINES = ("Started", "Waiting", "Application", "Uvicorn running", "Shutting down", "Finished")
 
 
 def make_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
@@ -22,7 +27,7 @@ def make_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
         host=settings.host,
         port=settings.port,
         http=_timed(limits),
-        ws="websockets-sansio",
+        ws=_stream(limits),
         ws_max_size=limits.body_bytes,
         ws_per_message_deflate=False,  # JPEG frames do not get smaller
         log_config=None,
@@ -49,6 +54,7 @@ def run(app: ASGIApp, settings: Settings) -> None:
 def log_to_terminal() -> None:
     """Requests and the server's own words on standard error, with the time."""
     handler = logging.StreamHandler()
+    handler.addFilter(_about_no_client)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     for name in ("mien", "uvicorn"):
         logger = logging.getLogger(name)
@@ -56,16 +62,31 @@ def log_to_terminal() -> None:
         logger.setLevel(logging.INFO)
 
 
+def _about_no_client(record: logging.LogRecord) -> bool:
+    ours = not record.name.startswith("uvicorn") or record.levelno > logging.INFO
+    return ours or record.getMessage().startswith(_OWN_LINES)
+
+
 def _timed(limits: Limits) -> type[asyncio.Protocol]:
     """The protocol class with this server's patience: uvicorn makes its protocols itself."""
 
     class Timed(TimedProtocol):
         head_seconds = limits.head_seconds
+        unread_seconds = limits.unread_seconds
 
     return Timed
 
 
-class TimedProtocol(H11Protocol):
+def _stream(limits: Limits) -> type[asyncio.Protocol]:
+    """The same for streams."""
+
+    class Stream(GivenUp, WebSocketsSansIOProtocol):
+        unread_seconds = limits.unread_seconds
+
+    return Stream
+
+
+class TimedProtocol(GivenUp, H11Protocol):
     """Closes a connection that has no request under way for too long, however slowly it sends something.
 
     uvicorn alone waits for ever for the head of a request, and for the rest of a body that was refused.

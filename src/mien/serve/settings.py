@@ -28,6 +28,7 @@ class Limits(Frozen):
     chunk_seconds: float = Field(default=10, gt=0, description="between two pieces of a body")
     body_seconds: float = Field(default=60, gt=0, description="for a whole body to arrive")
     answer_seconds: float = Field(default=10, gt=0, description="in the queue and at the model, then 504")
+    unread_seconds: float = Field(default=10, gt=0, description="for a client to read some of what it was sent")
     stream_idle_seconds: float = Field(default=60, gt=0, description="without a frame before a stream is closed")
     shutdown_seconds: int = Field(default=30, gt=0, description="for requests in flight after SIGTERM")
 

@@ -64,13 +64,26 @@ def study(
     _begin(out, ladder, settings, data)
     facts: Row = {"ladder": ladder.name, "about": ladder.about, "data": data.info.fingerprint, "seeds": count}
     facts |= {"settings": list(settings), "figure": ladder.figure, "date": time.strftime("%Y-%m-%d"), "steps": []}
+    rows = _rows_before(out, count)
+    order = [step.name for step in ladder.steps]
     for one in planned:
         runs = _runs(data, one, out, watch, count)
-        facts["steps"].append(_row(one, runs, facts["steps"], ladder.figure))
+        rows[one.step.name] = _row(one, runs, list(rows.values()), ladder.figure)
+        # What an earlier call has measured of other steps stays.
+        facts["steps"] = sorted(rows.values(), key=lambda row: order.index(row["name"]))
         write_json(out / FILE, facts)
         if told is not None:
             told(facts)
     return facts
+
+
+def _rows_before(out: Path, seeds: int) -> dict[str, Row]:
+    """The rows of an earlier call with as many seeds, by the step's name."""
+    path = out / FILE
+    if not path.is_file():
+        return {}
+    before = json.loads(path.read_text(encoding="utf-8"))
+    return {row["name"]: row for row in before["steps"]} if before["seeds"] == seeds else {}
 
 
 def _begin(out: Path, ladder: Ladder, settings: tuple[str, ...], data: Dataset) -> None:

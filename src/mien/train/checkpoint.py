@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mien.core.errors import MienError
 from mien.core.files import atomic_path
-from mien.train.step import Learner
+from mien.train.step import DivergedError, Learner
 
 NAME = "state.safetensors"
 
@@ -61,11 +61,11 @@ def save(folder: Path, learner: Learner, progress: Progress) -> None:
     """Write model, optimiser, averages, plateau and progress.
 
     Raises:
-        MienError: a weight is not finite; the earlier file stays.
+        DivergedError: a weight is not finite; the earlier file stays.
     """
     tensors = {f"model.{name}": t for name, t in learner.model.state_dict().items()}
     if any(not bool(torch.isfinite(t).all()) for t in tensors.values()):
-        raise MienError(
+        raise DivergedError(
             f"a weight became infinite or not a number before epoch {progress.epoch + 1}, step {progress.step + 1}",
             hint="the last good state is kept: mien resume RUN --set optimiser.learning_rate=… (lower)",
         )

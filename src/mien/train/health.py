@@ -18,29 +18,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mien.core.files import write_json
-from mien.core.rundir import RunDir
 from mien.train.batches import Batch, Pictures
 from mien.train.checkpoint import Progress
 from mien.train.machine import Machine
 from mien.train.norms import BatchNorm
-from mien.train.step import DivergedError, Learner, Step, StepResult
+from mien.train.step import Learner, Step, StepResult
 
 PICTURES = 256
 MOST_LAYERS = 40
 Row = dict[str, float | int]
 
 
-def watched(step: Step, learner: Learner, batch: Batch, progress: Progress, *, run: RunDir) -> StepResult:
-    """Do one step and add what it tells to `progress`; a divergence is written into the run before it is raised."""
+def watched(step: Step, learner: Learner, batch: Batch, progress: Progress) -> StepResult:
+    """Do one step and add what it tells to `progress`."""
     is_last = progress.step + 1 == progress.per_epoch
     before = [p.detach().clone() for p in learner.model.parameters()] if is_last else []
-    try:
-        result = step(learner, batch)
-    except DivergedError as error:
-        if step.machine.is_first:
-            write_json(run.diverged, {"epoch": batch.epoch + 1, "step": batch.position, "message": error.message})
-        raise
+    result = step(learner, batch)
     if progress.position == 0:
         progress.first_loss = result.loss
     limit = step.recipe.optimiser.clip_norm

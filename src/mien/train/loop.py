@@ -9,6 +9,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from mien.core.files import write_json
 from mien.core.recipe import Recipe
 from mien.train import checkpoint
 from mien.train.batches import Pictures
@@ -19,7 +20,7 @@ from mien.train.machine import Machine
 from mien.train.measure import Measured, measure
 from mien.train.norms import estimate_norms
 from mien.train.stages import Stage, Stages
-from mien.train.step import Learner
+from mien.train.step import DivergedError, Learner
 from mien.train.store import RunStore
 
 
@@ -57,7 +58,21 @@ class Parts:
 
 
 def fit(parts: Parts, learner: Learner, progress: Progress, watcher: Watcher) -> Progress:
-    """Train from where `progress` stands to the end of the recipe or until early stopping."""
+    """Train from where `progress` stands to the end of the recipe or until early stopping.
+
+    Raises:
+        DivergedError: the loss or a weight is not finite, which is also noted in the run.
+    """
+    try:
+        return _fit(parts, learner, progress, watcher)
+    except DivergedError as error:
+        if parts.machine.is_first:
+            told = {"epoch": progress.epoch + 1, "step": progress.step, "message": error.message}
+            write_json(parts.store.run.diverged, told)
+        raise
+
+
+def _fit(parts: Parts, learner: Learner, progress: Progress, watcher: Watcher) -> Progress:
     rehearse(parts, learner)
     # A kill may have come between saving and publishing; inside an epoch the averages have moved on already.
     if progress.epoch and not progress.step and parts.machine.is_first:
@@ -83,7 +98,7 @@ def _epoch(parts: Parts, stage: Stage, learner: Learner, progress: Progress, wat
     every = parts.recipe.train.checkpoint_minutes * 60
     saved = before = time.perf_counter()
     for batch in stage.batches.epoch(progress.epoch, first=progress.step):
-        result = watched(stage.step, learner, batch, progress, run=parts.store.run)
+        result = watched(stage.step, learner, batch, progress)
         progress.step += 1
         progress.position += 1
         progress.loss_sum += result.loss

@@ -25,7 +25,9 @@ from mien.train.store import environment, write_environment, write_recipe
 from mien.train.teachers import Tell
 
 # What a resumed run may change without pretending to be the run it was.
-CHANGEABLE = ("optimiser.learning_rate", "train.epochs", "train.checkpoint_minutes", "stopping.patience_epochs")
+# With these a run that had stopped early goes on, and its patience begins anew.
+PROLONGING = ("optimiser.learning_rate", "train.epochs", "stopping.patience_epochs")
+CHANGEABLE = (*PROLONGING, "train.checkpoint_minutes")
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def resume(run: RunDir, data: Dataset, watcher: Watcher, *, settings: Sequence[s
     machine = Machine(recipe.train.model_copy(update={"precision": before.get("precision", "auto")}))
     parts, learner = prepare(data, recipe, run, machine, fresh=False)
     progress = checkpoint.load(run.resume, learner)
-    if settings:
+    if any(_key(setting) in PROLONGING for setting in settings):
         progress.stopped, progress.waited = False, 0
     if machine.is_first:
         remove_temporaries(run.path)
@@ -109,13 +111,17 @@ def _require_free(run: RunDir) -> None:
 def changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     """The recipe with settings that a resumed run may change. Raises MienError for any other."""
     for setting in settings:
-        key = setting.partition("=")[0].strip()
+        key = _key(setting)
         if key not in CHANGEABLE:
             raise MienError(
                 f"{key} cannot change in a resumed run: its history would be that of two recipes",
                 hint=f"changeable: {', '.join(CHANGEABLE)}; else start a new run",
             )
     return recipes.build(recipes.apply_settings(recipes.to_tree(recipe), settings), source="resume")
+
+
+def _key(setting: str) -> str:
+    return setting.partition("=")[0].strip()
 
 
 def _data_facts(data: Dataset) -> dict[str, object]:

@@ -54,7 +54,7 @@ class StepResult:
 
 
 class DivergedError(MienError):
-    """The loss is not finite."""
+    """The loss or a weight is not finite."""
 
 
 class Step:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -79,8 +80,9 @@ def _do(data: Dataset, space: Space, study: optuna.Study, trial: Trial, out: Pat
     except (UpdateFinishedTrialError, _LostError):
         return False  # declared lost meanwhile: another process has the slot
     except MienError as error:
-        trial.set_user_attr(slots.ERROR, error.message)
-        slots.fail(study, trial.number)
+        with suppress(UpdateFinishedTrialError):  # declared lost meanwhile: this failure is nobody's result
+            trial.set_user_attr(slots.ERROR, error.message)
+            slots.fail(study, trial.number)
         return False
     except BaseException:
         slots.fail(study, trial.number)  # the slot is free at once
