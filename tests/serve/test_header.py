@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mien.serve.header import MOST_CHUNKS, MOST_SCANS, read_header
+from mien.serve.header import LONGEST_SIDE, MOST_CHUNKS, MOST_SCANS, read_header
 from mien.serve.problems import RequestError
 
 PLENTY = 10**9
@@ -145,3 +145,10 @@ def test_a_picture_without_pixels_is_refused(size: tuple[int, int]) -> None:
     frame = struct.pack(">BHHB", 8, size[1], size[0], 1) + b"\x01\x11\x00"
     with pytest.raises(RequestError, match=r"says it is (0×5|5×0) pixels"):
         read_header(b"\xff\xd8\xff\xc0\x00\x0b" + frame, max_pixels=PLENTY)
+
+
+def test_a_picture_of_one_endless_column_is_refused() -> None:
+    assert read_header(file("PNG", "L", (1, LONGEST_SIDE)), max_pixels=PLENTY).height == LONGEST_SIDE
+    with pytest.raises(RequestError, match="a side has at most 20,000") as error:
+        read_header(file("PNG", "L", (1, LONGEST_SIDE + 1)), max_pixels=PLENTY)
+    assert error.value.status == 413
