@@ -53,9 +53,9 @@ run(sys.argv[1:])
 
 def start(data: Dataset, space: Path, out: Path, *, log: Path, code: str | None = None) -> subprocess.Popen[bytes]:
     command = [sys.executable, *(["-m", "mien"] if code is None else ["-c", code]), "tune", str(data.path)]
-    with log.open("wb") as file:
+    with log.open("wb") as file, log.with_suffix(".errors").open("wb") as errors:
         command += ["--space", str(space), "-o", str(out), "--grace", "3", "--json"]
-        return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+        return subprocess.Popen(command, stdout=file, stderr=errors)
 
 
 @pytest.mark.slow
@@ -66,7 +66,7 @@ def test_of_three_processes_one_is_killed_and_every_point_is_done_once(bar_set: 
         assert processes[0].wait(timeout=120) == -signal.SIGKILL
         processes += [start(bar_set, space, out, log=tmp_path / f"{i}.log") for i in (1, 2)]
         for number, process in enumerate(processes[1:], 1):
-            assert process.wait(timeout=240) == 0, (tmp_path / f"{number}.log").read_text()
+            assert process.wait(timeout=240) == 0, (tmp_path / f"{number}.errors").read_text()
     finally:
         for process in processes:
             process.kill()
