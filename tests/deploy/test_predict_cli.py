@@ -152,6 +152,8 @@ def test_a_packed_set_without_labels_becomes_a_submission_by_row_numbers(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["absent.png", "empty", "gone"], "absent.png: no such file or folder; empty: no pictures"),
+        (["absent.png", "gone"], "gone: no such file or folder"),
         (["absent.png"], "absent.png: no such file or folder"),
         (["empty"], "no pictures in this folder"),
         (["a.png", "--labels", "fer2014"], "did you mean 'fer2013'"),

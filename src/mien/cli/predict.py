@@ -66,7 +66,7 @@ def command(
     """
     predictor = Predictor(model, threads=threads, unsure_below=unsure_below)
     names = predictor.label_names(labels=labels, head=head)
-    asked = [one for path in paths for one in _pictures(path, split)]
+    asked = _asked(paths, split)
     if draw:
         _check_apart(asked, draw)
     find = _one_each(faces, asked) if submission else faces
@@ -81,6 +81,23 @@ def command(
         sinks += [submission_answers(submission, names)] if submission else []
         _tell(_looked(reader, asked, failures, batch_size), [stack.enter_context(sink) for sink in sinks], asked, draw)
     raise typer.Exit(1 if failures else 0)
+
+
+def _asked(paths: Sequence[Path], split: str | None) -> list[_Asked]:
+    """The pictures of all paths. Raises MienError that names every path that has none."""
+    found: list[_Asked] = []
+    wrong: list[MienError] = []
+    for path in paths:
+        try:
+            found += _pictures(path, split)
+        except MissingExtraError:
+            raise
+        except MienError as error:
+            wrong.append(error)
+    if wrong:
+        hint = next((error.hint for error in wrong if error.hint), None)
+        raise MienError("; ".join(error.message for error in wrong), hint=hint)
+    return found
 
 
 def _pictures(path: Path, split: str | None) -> Iterator[_Asked]:

@@ -39,6 +39,7 @@ def command(
     packed = dataset.load(data)
     target = out or Path("runs") / f"{chosen.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     with says_how_to_go_on(target), Bar(chosen) as bar:
+        bar.begin(packed, target)
         show(train(packed, chosen, target, bar, tell=bar.prepare), as_json=as_json)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from mien.cli.output import progress
 from mien.core.recipe import Recipe
 
 if TYPE_CHECKING:
+    from mien.data.dataset import Dataset
     from mien.train.checkpoint import Progress
 
 _SMOOTHING = 0.95
@@ -33,6 +35,11 @@ class Bar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.bar.stop()
+
+    def begin(self, data: Dataset, run: Path) -> None:
+        """Say what is about to be trained, on what, and where it goes: the first epoch may take minutes."""
+        pictures, epochs = len(data.rows("train")), self.recipe.train.epochs
+        self.bar.say(f"{self.recipe.name}: {epochs} epochs of {pictures:,} pictures of {data.info.name} → {run}")
 
     def prepare(self, done: int, total: int) -> None:
         """Show how many pictures the teachers of a distillation have answered, before the first step."""

@@ -188,8 +188,10 @@ def load(path: Path) -> Dataset:
     """Open a packed data set.
 
     Raises:
-        MienError: the folder is no packed data set, or its parts disagree.
+        MienError: the folder is not there or no packed data set, or its parts disagree.
     """
+    if not path.exists():
+        raise MienError(f"{path}: no such folder", hint="mien data import FILES --out PACKED makes a packed data set")
     if not (path / "dataset.json").is_file():
         raise MienError(f"{path}: not a packed data set", hint=f"mien data import {path} --out packed")
     try:
