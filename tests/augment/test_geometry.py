@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,5 +180,7 @@ def test_the_first_recipes_make_the_pictures_they_always_made(recipe_name: str |
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (64, 1, 48, 48), dtype=np.uint8))
     params = draw(config, np.random.default_rng(5), np.arange(64), epoch=0, size=(48, 48), crop=44)
     made, expected = apply(images, params, config, crop=44), as_first_written(images, config, 5)
-    # Not bit by bit: how a matrix product rounds depends on the processor.
-    torch.testing.assert_close(made, expected, atol=1e-2, rtol=0)
+    # How MKL's matrix products round depends on the processor's maker.
+    if torch.backends.mkl.is_available() and "GenuineIntel" in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
+        assert torch.equal(made, expected)
+    torch.testing.assert_close(made, expected, atol=2e-3, rtol=0)

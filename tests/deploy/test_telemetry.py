@@ -28,7 +28,7 @@ def test_an_answer_leaves_no_identifier_behind(tmp_path: Path) -> None:
 
 def test_who_wants_telemetry_may_have_it(tmp_path: Path) -> None:
     kept = "import mien, os; assert os.environ['ORT_DISABLE_TELEMETRY'] == '0'"
-    leaves_behind(tmp_path / "home", kept, ORT_DISABLE_TELEMETRY="0")
+    assert leaves_behind(tmp_path / "home", kept, ORT_DISABLE_TELEMETRY="0") == []
 
 
 def test_a_program_that_loaded_onnx_runtime_first_is_quietened_as_far_as_can_be(tmp_path: Path) -> None:
@@ -36,4 +36,4 @@ def test_a_program_that_loaded_onnx_runtime_first_is_quietened_as_far_as_can_be(
         "import onnxruntime as o; calls = []; o.disable_telemetry_events = lambda: calls.append(1); "
         f"import mien; {ANSWER}; assert calls"
     )
-    leaves_behind(tmp_path / "home", told)
+    assert isinstance(leaves_behind(tmp_path / "home", told), list), "the program's own assertion held"

@@ -107,7 +107,8 @@ SHIPPED = {
         ["model.options.dense=32", "data.votes=true", "loss.vote_scheme=multi-target"],
         [4.025606, 4.024787],
     ),
-    "lenet5-fer": ([], [1.819033, 1.240817]),
+    # At its own rate of 1e-3 rounding grows within two epochs to more than the bound, from one processor to another.
+    "lenet5-fer": (["optimiser.learning_rate=1e-5"], [1.947966, 1.964458]),
 }
 
 
@@ -116,10 +117,7 @@ def test_other_shipped_recipes_train_as_they_did(name: str, bar_set: Dataset, tm
     settings, golden = SHIPPED[name]
     whole = ["train.epochs=2", "train.batch_size=20", "train.device=cpu", "train.precision=fp32", *settings]
     finished = train(bar_set, recipes.read(name, whole), tmp_path / "r", Silent())
-    # Rounding differs between processors and grows from step to step.
-    first, second = (row["train_loss"] for row in finished.progress.rows)
-    assert first == pytest.approx(golden[0], rel=5e-3)
-    assert second == pytest.approx(golden[1], rel=3e-2)
+    assert [row["train_loss"] for row in finished.progress.rows] == pytest.approx(golden, rel=2e-3)
 
 
 def test_a_net_learns_an_easy_task(bar_set: Dataset, tmp_path: Path) -> None:

@@ -16,9 +16,8 @@ from mien.serve.service import Service
 from mien.serve.wire import PictureAnswer
 
 log = logging.getLogger("mien.serve")
-SEND_SECONDS = 10.0
 # Codes of RFC 6455, 7.4; from 4000 on they are an application's own.
-UNSUPPORTED, IDLE, SLOW = 1003, 4408, 4409
+UNSUPPORTED, IDLE = 1003, 4408
 
 
 @final
@@ -131,12 +130,9 @@ class Stream:
         return reply | {"error": problem.body.model_dump()}
 
     async def _send(self, reply: dict[str, Any]) -> bool:
-        """Whether the client is still there and reads."""
+        """Whether the client is still there; one that does not read is let go by the server (`mien.serve.unread`)."""
         try:
-            await asyncio.wait_for(self._socket.send_json(reply), SEND_SECONDS)
-        except TimeoutError:
-            await self._socket.close(SLOW, "the answers were not read")
-            return False
+            await self._socket.send_json(reply)
         except (WebSocketDisconnect, RuntimeError):  # it left, or was told to, while its frame was being answered
             return False
         return True
