@@ -41,6 +41,7 @@ from mien.core.labels import (
         ("No  Face", "not-a-face"),
         ("Boredom", "boredom"),
         ("cat_1", "cat_1"),
+        ("fro\u0308hlich", "fröhlich"),
     ],
 )
 def test_synonyms_and_spellings_have_one_canonical_name(written: str, meant: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from mien.core.errors import MienError
 from mien.core.picture import decode, fit, from_pil, is_grey, peek, square, to_array
@@ -159,8 +159,7 @@ def test_exif_orientation_is_applied_and_peek_knows_the_size(orientation: int, f
     data = encoded(GREY, form, exif=exif)
     expected = UPRIGHT[orientation](GREY)
     assert (to_array(decode(data)) == expected).all()
-    if form == "PNG":
-        assert peek(data) == (*expected.shape, 1)
+    assert peek(data) == (*expected.shape, 1)
 
 
 def test_a_rotated_jpeg_stands_upright() -> None:
@@ -205,6 +204,39 @@ def test_damaged_exif_data_do_no_harm_to_the_picture(form: str, tags: bytes, upr
     assert peek(file.getvalue()) == (*upright[::-1], 3)
 
 
+_XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "TIFF"])
+def test_an_orientation_in_xmp_is_applied_and_peek_knows_the_size(form: str) -> None:
+    tags = Image.Exif()
+    tags[700] = _XMP
+    data = encoded(Image.new("RGB", (20, 12)), form, **({"exif": tags} if form == "TIFF" else {"xmp": _XMP}))
+    assert decode(data).size == (12, 20)
+    assert peek(data) == (20, 12, 3)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+def test_a_damaged_avif_is_an_error_that_says_so() -> None:
+    whole = encoded(np.kron(COLOUR, np.ones((4, 4, 1), np.uint8)), "AVIF")
+    start = whole.index(b"mdat") + 4
+    for data in (whole.replace(b"pitm", b"none"), whole[:start] + bytes(len(whole) - start)):
+        assert peek(data) in (None, (48, 80, 3))
+        with pytest.raises(MienError, match="damaged or unreadable"):
+            decode(data)
+
+
+def test_a_dds_of_an_unknown_kind_is_an_error_that_says_so() -> None:
+    head = struct.pack("<7I44x", 124, 0x1007, 4, 4, 0, 0, 0)
+    data = b"DDS " + head + struct.pack("<2I4s40x", 32, 4, b"ZZZZ")
+    assert peek(data) is None
+    with pytest.raises(MienError, match="damaged or unreadable"):
+        decode(data)
+
+
 def test_the_first_frame_of_an_animation_is_taken() -> None:
     frames = [Image.new("L", (6, 4), shade) for shade in (40, 120, 200)]
     for form in ("GIF", "TIFF", "PNG"):
@@ -244,8 +276,10 @@ def test_peek_tells_height_width_and_channels_from_the_header(picture: Any, chan
     assert peek(encoded(picture)) == (12, 20, channels)
 
 
-def test_peek_knows_what_is_no_picture() -> None:
+def test_peek_knows_what_is_no_picture_and_what_is_too_large_to_be_taken() -> None:
     assert peek(b"nothing") is None
+    assert peek(png_header(8_000, 8_000)) == (8_000, 8_000, 1)
+    assert peek(png_header(8_001, 8_000)) is None
 
 
 def test_channels_convert_by_luma_and_by_repetition() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,3 +105,58 @@ def test_export_to_an_unknown_format_brings_the_nearest(
 ) -> None:
     assert run(["data", "export", str(bar_set.path), "--to", "tfrecords", "--out", str(tmp_path / "x")]) == 2
     assert "did you mean 'tfrecord'" in capsys.readouterr().err
+
+
+def test_force_refuses_to_delete_its_own_source_or_files_of_the_user(write_csv: Write, tmp_path: Path) -> None:
+    packed = tmp_path / "packed"
+    source = write_csv(ROWS)
+    assert run(["data", "import", str(source), "-o", str(packed)]) == 0
+    (packed / "raw").mkdir()
+    inside = Path(shutil.copy(source, packed / "raw" / "fer2013.csv"))
+    assert run(["data", "import", str(inside), "-o", str(packed), "--force"]) == 2
+    assert run(["data", "import", str(source), "-o", str(packed), "--force"]) == 2
+    assert inside.is_file()
+    shutil.rmtree(packed / "raw")
+    assert run(["data", "import", str(source), "-o", str(packed), "--force"]) == 0
+
+
+def test_decisions_on_labels_outlive_the_set_that_they_are_applied_to(write_csv: Write, tmp_path: Path) -> None:
+    source, packed = write_csv([(0, 1, "Training"), (3, 2, "Training"), (3, 3, "PublicTest")]), tmp_path / "packed"
+    assert run(["data", "import", str(source), "-o", str(packed)]) == 0
+    first = load(packed).table.slice(0, 1).to_pylist()[0]
+    audit = packed / "audit"
+    audit.mkdir()
+    (audit / "report.html").touch()
+    header = "row,source,label,suggested,score,votes,action,new_label,sha256"
+    decided = f"{header}\n0,{first['source']},angry,happy,,,relabel,,{first['sha256']}\n"
+    (audit / "corrections.csv").write_text(decided, encoding="utf-8")
+    arguments = ["--corrections", str(audit / "corrections.csv"), "--force"]
+    assert run(["data", "import", str(source), "-o", str(packed), *arguments]) == 0
+    data = load(packed)
+    assert data.labels.names[data.column("label")[0]] == "happy"
+    assert (audit / "corrections.csv").read_text(encoding="utf-8") == decided
+    assert not (audit / "report.html").exists()
+
+
+def test_groups_that_cannot_be_written_leave_the_set_as_it_was(
+    write_csv: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = tmp_path / "packed"
+    assert run(["data", "import", str(write_csv(ROWS)), "-o", str(packed)]) == 0
+    before = {path.name: path.read_bytes() for path in packed.iterdir()}
+
+    def fail(_: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr("pyarrow.parquet.write_table", fail)
+    assert run(["data", "group", str(packed)]) == 2
+    assert {path.name: path.read_bytes() for path in packed.iterdir()} == before
+
+
+@pytest.mark.parametrize("verb", ["import", "subset", "show", "split", "expand"])
+def test_a_negative_seed_is_wrong_use(write_csv: Write, tmp_path: Path, verb: str) -> None:
+    packed = tmp_path / "packed"
+    assert run(["data", "import", str(write_csv(ROWS)), "-o", str(packed)]) == 0
+    source = write_csv(ROWS) if verb == "import" else packed
+    assert run(["data", verb, str(source), "-o", str(tmp_path / "other"), "--seed", "-1"]) == 2

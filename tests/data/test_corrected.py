@@ -13,6 +13,7 @@ import pytest
 from mien.cli.app import run
 from mien.core.errors import MienError
 from mien.data import corrections
+from mien.data.corrected import locate
 from mien.data.corrections import Correction
 from mien.data.dataset import Dataset, load
 from mien.data.pack import ImportOptions, import_data
@@ -137,6 +138,25 @@ def test_a_file_for_another_set_is_refused_by_its_row_and_nothing_is_written(
     with pytest.raises(MienError, match=said):
         imported(source, tmp_path / "after", file)
     assert not (tmp_path / "after").exists()
+
+
+def test_a_line_that_stands_there_twice_is_found_without_comparing_all(before: Dataset, tmp_path: Path) -> None:
+    class Counting(int):
+        """A place that counts how often it is compared."""
+
+        compared = 0
+
+        def __eq__(self, other: object) -> bool:
+            Counting.compared += 1
+            return int(self) == other
+
+        __hash__ = int.__hash__
+
+    rows = [*range(24), 23]
+    lines = [replace(line(before, row, "keep"), row=Counting(row)) for row in rows]
+    with pytest.raises(MienError, match=r"row 23 .* stands there twice"):
+        locate(before.table, before.labels, lines, tmp_path / "c.csv")
+    assert Counting.compared < len(rows)
 
 
 def test_dropping_everything_is_refused(source: Path, before: Dataset, tmp_path: Path) -> None:

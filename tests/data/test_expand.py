@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -113,8 +114,9 @@ def test_wrong_use_is_refused_before_anything_is_written(small: Dataset) -> None
     assert small.path is not None
     with pytest.raises(MienError, match="into itself"):
         expand_data(small, small.path, expansion, force=True)
+    taken = Path(shutil.copytree(small.path, small.path.with_name("taken")))
     with pytest.raises(MienError, match="--force"):
-        expand_data(small, small.path, expansion)
+        expand_data(small, taken, expansion)
 
 
 def test_an_expansion_that_breaks_off_leaves_nothing(small: Dataset, tmp_path: Path) -> None:

@@ -125,14 +125,54 @@ def test_a_row_with_too_few_columns_is_rejected(write_csv: Write, tmp_path: Path
     assert [reason for _, reason in rejected(tmp_path / "packed")] == [f"{n} columns instead of 3" for n in (1, 2)]
 
 
-def test_a_row_without_end_is_rejected_in_parts_and_never_held_as_a_whole(
+def test_a_row_without_end_is_one_reject_and_never_held_as_a_whole(
     write_csv: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fercsv, "_LONGEST_ROW", 50)
     source = write_csv([(0, "1 2 3 4", "Training"), (0, "1 " * 60 + "1", "Training"), (1, "5 6 7 8", "PublicTest")])
     imported = import_data(source, tmp_path / "out")
     assert imported.dataset.images.reshape(2, 4).tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
-    assert len(imported.rejects) == 3
+    assert [(item.row, item.reason) for item in imported.rejects.items] == [(1, "a row of more than 50 bytes")]
+
+
+def test_semicolons_between_cells_change_nothing(write_csv: Write, tmp_path: Path) -> None:
+    plain = import_data(write_csv(GOOD), tmp_path / "a").dataset
+    text = write_csv(GOOD).read_text().replace(",", ";")
+    (tmp_path / "other.csv").write_text(text)
+    assert import_data(tmp_path / "other.csv", tmp_path / "b").dataset.info.fingerprint == plain.info.fingerprint
+
+
+def test_utf_16_is_refused_by_name(write_csv: Write, tmp_path: Path) -> None:
+    source = write_csv(GOOD)
+    source.write_text(source.read_text(), encoding="utf-16")
+    with pytest.raises(MienError, match=r"written in UTF-16\n.*UTF-8"):
+        import_data(source, tmp_path / "packed")
+
+
+def test_a_column_called_label_holds_the_labels_also_of_a_test_file(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("label,pixels\n3,1 2 3 4\n6,5 6 7 8\n")
+    data = import_data(tmp_path / "test.csv", tmp_path / "packed").dataset
+    assert data.label.tolist() == [3, 6]
+
+
+def test_a_file_without_a_column_of_labels_is_told(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("emotion,pixels\n" + "3,1 2 3 4\n" * 4)
+    (tmp_path / "test.csv").write_text("feeling,pixels\n3,1 2 3 4\n")
+    imported = import_data(tmp_path, tmp_path / "packed")
+    assert "test.csv: no column called emotion or label, so none of its pictures has a label" in imported.notes
+
+
+def test_two_columns_of_labels_are_refused(write_csv: Write, tmp_path: Path) -> None:
+    source = write_csv(GOOD)
+    source.write_text(source.read_text().replace("Usage", "emotion"))
+    with pytest.raises(MienError, match="the column 'emotion' twice"):
+        import_data(source, tmp_path / "packed")
+
+
+def test_a_csv_that_is_none_of_the_known_ones_is_told_with_its_columns(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x;y\n1;2\n")
+    with pytest.raises(MienError, match=r"no known data format \(its columns are x, y\)"):
+        import_data(tmp_path / "a.csv", tmp_path / "packed")
 
 
 def test_strict_stops_at_the_first_fault_and_leaves_nothing(write_csv: Write, tmp_path: Path) -> None:

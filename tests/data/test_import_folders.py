@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,11 @@ from PIL import Image
 
 from mien.core.errors import MienError
 from mien.core.labels import FER2013, FERPLUS8
+from mien.core.picture import decode
+from mien.data.formats import pictures, recognise
+from mien.data.formats.base import Shape
 from mien.data.pack import ImportOptions, import_data
+from mien.data.rejects import Rejects
 
 Write = Callable[..., Path]
 SEVEN = ("Anger", "disgust", "FEAR", "happiness", "Sad", "surprised", "neutral")
@@ -84,6 +90,109 @@ def test_pictures_in_folders_below_a_class_belong_to_it(write_pictures: Write, t
     }
 
 
+def test_names_that_speak_of_a_split_are_splits(write_pictures: Write, tmp_path: Path) -> None:
+    files = {f"{split}/{label}/{i}.png": i for i, split in enumerate(("training_set", "test_set")) for label in "ab"}
+    data = import_data(write_pictures(files), tmp_path / "packed", options=ImportOptions(test_as_val=True)).dataset
+    assert data.info.counts == {"train": {"a": 1, "b": 1}, "val": {"a": 1, "b": 1}}
+
+
+def test_classes_that_speak_of_splits_stay_classes(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"{name}/{i}.png": i for name in ("test_bench", "test_drive", "train") for i in range(3)})
+    assert import_data(root, tmp_path / "packed").dataset.labels.names == ("test_bench", "test_drive", "train")
+
+
+def test_a_folder_beside_splits_is_none_of_them(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"train/cat/a.png": 1, "val/cat/b.png": 2, "old_train/cat/c.png": 3})
+    imported = import_data(root, tmp_path / "packed")
+    assert [item.reason for item in imported.rejects.items] == ["unknown split 'old_train'"]
+
+
+@pytest.mark.parametrize(
+    ("around", "stray"), [("FER/train", "docs/figure.png"), ("data", "preview/x.png"), ("data", "data/cover.png")]
+)
+def test_a_stray_picture_does_not_make_the_folders_around_the_classes_classes(
+    around: str, stray: str, write_pictures: Write, tmp_path: Path
+) -> None:
+    files = {f"{around}/{label}/{i}.png": i for label in ("happy", "sad") for i in range(5)} | {stray: 99}
+    imported = import_data(write_pictures(files), tmp_path / "packed")
+    assert imported.dataset.labels.names == ("happy", "sad")
+    assert len(imported.dataset) == 10
+    assert [item.source for item in imported.rejects.items] == [stray]
+    level = around.count("/") + 2
+    assert f"classes are the folders at level {level}: happy, sad" in imported.notes
+
+
+@pytest.mark.parametrize("layout", ["archive/{split}/{split}/{label}/{i}.png", "{split}/S{i}/{label}/{i}.png"])
+def test_splits_named_twice_and_people_around_expressions_are_no_classes(
+    layout: str, write_pictures: Write, tmp_path: Path
+) -> None:
+    splits = ("train", "val")
+    files = {layout.format(split=s, label=c, i=i): i for i, s in enumerate(splits) for c in ("happy", "sad")}
+    imported = import_data(write_pictures(files), tmp_path / "packed")
+    assert imported.dataset.info.counts == {split: {"happy": 1, "sad": 1} for split in splits}
+    assert any(note.endswith("happy, sad") for note in imported.notes)
+
+
+def test_folders_in_the_only_class_are_no_classes(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"happy/{person}/{i}.png": i for person in ("p1", "p2") for i in range(2)})
+    assert import_data(root, tmp_path / "packed").dataset.labels.names == ("happy",)
+
+
+def test_a_class_with_nearly_all_pictures_stays_a_class(write_pictures: Write, tmp_path: Path) -> None:
+    files = {f"happy/{person}/{i}.png": i for person in ("p1", "p2") for i in range(10)} | {"sad/a.png": 99}
+    assert import_data(write_pictures(files), tmp_path / "packed").dataset.labels.names == ("happy", "sad")
+
+
+def test_a_folder_that_cannot_be_read_is_no_missing_class(
+    write_pictures: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_pictures({"happy/a.png": 1, "sad/b.png": 2, "fear/c.png": 3})
+    scandir = os.scandir
+
+    def guarded(path: str) -> object:
+        if str(path).endswith("sad"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)  # permissions mean nothing to root
+    with pytest.raises(MienError, match=r"sad: cannot be read \(Permission denied\)"):
+        import_data(root, tmp_path / "packed")
+
+
+def test_linked_folders_are_counted_in_a_note(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"happy/a.png": 1, "sad/b.png": 2})
+    (root / "fear").symlink_to(write_pictures({"c.png": 3}, "elsewhere"))
+    imported = import_data(root, tmp_path / "packed")
+    assert "1 links to folders were not followed: fear" in imported.notes
+
+
+def test_accents_typed_in_two_ways_are_one_class(write_pictures: Write, tmp_path: Path) -> None:
+    names = [unicodedata.normalize(form, "fröhlich") for form in ("NFC", "NFD")]
+    root = write_pictures({f"train/{names[0]}/a.png": 1, f"val/{names[1]}/b.png": 2})
+    imported = import_data(root, tmp_path / "packed")
+    assert imported.dataset.labels.names == ("fröhlich",)
+    assert not any("mean the same" in note for note in imported.notes)
+
+
+def test_class_folders_called_in_circled_or_raised_digits_are_names(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"①/a.png": 1, "²/b.png": 2})
+    assert import_data(root, tmp_path / "packed").dataset.labels.names == ("²", "①")
+
+
+def test_names_that_are_no_text_are_kept_with_escapes(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"train/happy/a.png": 1, "train/b/c.png": 2, "train/b/d.png": 3})
+    try:
+        (root / "train/b/c.png").rename(root / "train/b" / os.fsdecode(b"c\xff.png"))
+        (root / "train/b").rename(root / "train" / os.fsdecode(b"b\xe4"))
+    except OSError:
+        pytest.skip("names of files are always text here")
+    (root / os.fsdecode(b"train/b\xe4") / "broken.png").write_bytes(b"none")
+    imported = import_data(root, tmp_path / "packed")
+    assert imported.dataset.labels.names == (r"b\udce4", "happy")
+    assert r"train/b\udce4/c\udcff.png" in imported.dataset.column("source").tolist()
+    assert [item.source for item in imported.rejects.items] == [r"train/b\udce4/broken.png"]
+
+
 def test_other_names_are_sorted_and_numbers_by_value(write_pictures: Write, tmp_path: Path) -> None:
     root = write_pictures({f"{name}/a.png": i for i, name in enumerate(("10", "9", "2", "b", "a"))})
     assert import_data(root, tmp_path / "packed").dataset.labels.names == ("2", "9", "10", "a", "b")
@@ -131,6 +240,17 @@ def test_test_can_be_used_for_validation_when_asked(write_pictures: Write, tmp_p
     files = {f"train/{c}/{i}.png": i for c in ("cat", "dog") for i in range(4)} | {"test/cat/t.png": 77}
     data = import_data(write_pictures(files), tmp_path / "packed", options=ImportOptions(test_as_val=True)).dataset
     assert data.info.counts == {"train": {"cat": 4, "dog": 4}, "val": {"cat": 1, "dog": 0}}
+
+
+def test_what_has_no_label_cannot_validate_and_stays_test(write_pictures: Write, tmp_path: Path) -> None:
+    files = {f"train/{c}/{i}.png": i for c in ("cat", "dog") for i in range(5)} | {"test/x.png": 77, "test/y.png": 78}
+    imported = import_data(write_pictures(files), tmp_path / "packed", options=ImportOptions(test_as_val=True))
+    assert imported.dataset.info.counts == {
+        "train": {"cat": 4, "dog": 4},
+        "val": {"cat": 1, "dog": 1},
+        "test": {"cat": 0, "dog": 0, "(no label)": 2},
+    }
+    assert "2 test pictures have no label: they stay test" in imported.notes
 
 
 def test_kaggles_fer2013_folders_keep_the_official_split_of_their_file_names(
@@ -225,6 +345,49 @@ def test_pictures_of_many_sizes_become_squares_of_a_median_side(write_pictures: 
     assert any("2 pictures cut to the centre square and resized to 20×20" in note for note in imported.notes)
 
 
+def test_a_picture_that_is_refused_has_no_say_in_the_size(
+    write_pictures: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_pictures({"train/cat/a.png": 1, "val/cat/b.png": 2, "train/cat/big.png": np.zeros((9, 9), np.uint8)})
+    monkeypatch.setattr("mien.core.picture.MAX_PIXELS", 80)
+    monkeypatch.setattr(pictures, "decode", lambda path: decode(path, max_pixels=80))
+    imported = import_data(root, tmp_path / "packed")
+    assert imported.dataset.images.shape == (2, 4, 4)
+    assert [item.source for item in imported.rejects.items] == ["train/cat/big.png"]
+
+
+def test_pictures_that_agree_on_a_huge_size_are_made_small_and_that_is_said(
+    write_pictures: Write, tmp_path: Path
+) -> None:
+    root = write_pictures({f"{s}/cat/{s}.png": np.full((800, 1100), 9, np.uint8) for s in ("train", "val")})
+    imported = import_data(root, tmp_path / "packed")
+    assert imported.dataset.images.shape == (2, 224, 224)
+    assert any("--size keeps more of such large pictures, up to 1024" in note for note in imported.notes)
+    assert "all pictures resized from 1100×800 to 224×224, centre square" in imported.notes
+
+
+def test_pictures_of_a_few_pixels_are_kept_and_that_is_said(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"{s}/cat/{s}.png": np.full((1, 1), 9, np.uint8) for s in ("train", "val")})
+    assert "the pictures have only 1×1 px: little to learn from" in import_data(root, tmp_path / "packed").notes
+
+
+def test_few_large_pictures_are_decoded_at_once(write_pictures: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_pictures({f"cat/{i}.png": i for i in range(7)})
+    reading = recognise(root).read(root)
+    monkeypatch.setattr(pictures, "_BYTES_AT_ONCE", 40)
+    shape = Shape(4, 4, 1)
+    assert [len(block.entries) for block in reading.blocks(shape, Rejects())] == [2, 2, 2, 1]
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_when_nothing_can_be_read_the_first_fault_is_told(strict: bool, write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"cat/a.png": 1, "dog/b.png": 2})
+    for name in ("cat/a.png", "dog/b.png"):
+        (root / name).write_bytes(b"no picture")
+    with pytest.raises(MienError, match=r"the first of 2: cat/a\.png: not a picture that can be read"):
+        import_data(root, tmp_path / "packed", options=ImportOptions(strict=strict))
+
+
 def test_a_rotated_photo_counts_with_its_upright_size(write_pictures: Write, tmp_path: Path) -> None:
     root = write_pictures({"train/cat/a.png": np.full((8, 4), 9, np.uint8), "val/cat/b.png": 1})
     (root / "val/cat/b.png").unlink()
@@ -269,3 +432,21 @@ def test_votes_join_folders_by_file_name_and_never_by_order(write_pictures: Writ
     (root / "train/happy/other.png").write_bytes((root / "train/happy/fer2.png").read_bytes())
     with pytest.raises(MienError, match=r"no votes for train/happy/other\.png"):
         import_data(root, tmp_path / "again")
+
+
+VOTES = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
+
+
+def test_a_row_of_votes_goes_to_one_picture_only(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"train/happy/0.png": 1, "train/sad/0.png": 2})
+    (root / "fer2013new.csv").write_text(VOTES + "Training,0.png,0,9,0,0,1,0,0,0,0,0\n")
+    with pytest.raises(MienError, match=r"row 0 \(from 0\) would go to train/happy/0\.png and to train/sad/0\.png"):
+        import_data(root, tmp_path / "packed")
+
+
+def test_a_name_in_two_rows_of_votes_is_refused(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"train/happy/0.png": 1, "train/sad/1.png": 2})
+    rows = [f"Training,{name}.png,0,9,0,0,1,0,0,0,0,0\n" for name in (0, 1, 0)]
+    (root / "fer2013new.csv").write_text(VOTES + "".join(rows))
+    with pytest.raises(MienError, match=r"2 rows are called 0\.png\n.*--no-votes"):
+        import_data(root, tmp_path / "packed")

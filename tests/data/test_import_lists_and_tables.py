@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,6 +145,11 @@ def test_a_names_file_of_plain_lines_numbers_from_zero(write_pictures: Write, tm
     assert sorted(data.label.tolist()) == [0, 0, 1, 1]
 
 
+def test_a_raised_digit_in_a_names_file_is_part_of_a_name(paddle: Path, tmp_path: Path) -> None:
+    (paddle / "labels.txt").write_text("0 cat\n² angry\n", encoding="utf-8")
+    assert import_data(paddle, tmp_path / "packed").dataset.labels.names == ("0 cat", "² angry")
+
+
 @pytest.mark.parametrize(
     ("text", "fault"), [("", "no class names"), ("0 cat\n0 dog\n", "0 stands for 'cat' and for 'dog'")]
 )
@@ -162,3 +168,145 @@ def test_a_format_can_be_forced_and_says_when_it_does_not_fit(form: str, paddle:
 def test_an_unknown_format_brings_the_nearest_name(paddle: Path, tmp_path: Path) -> None:
     with pytest.raises(MienError, match="did you mean 'folders'"):
         import_data(paddle, tmp_path / "packed", options=ImportOptions(format="folder"))
+
+
+def test_a_list_of_all_pictures_gives_way_to_those_that_say_the_split(paddle: Path, tmp_path: Path) -> None:
+    both = [(paddle / name).read_text() for name in ("train_list.txt", "val_list.txt")]
+    (paddle / "trainval_list.txt").write_text("".join(both))
+    imported = import_data(paddle, tmp_path / "packed")
+    assert sorted(imported.dataset.column("source").tolist()) == [f"images/{n}.png" for n in ("1", "3", "4", "a b")]
+    assert imported.dataset.split.tolist() == ["train", "train", "val", "val"]
+    assert any(note.startswith("4 entries left out") for note in imported.notes)
+
+
+def test_a_table_of_all_pictures_keeps_those_that_no_other_names(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"{i}.png": i for i in range(4)})
+    (root / "all.csv").write_text("file,label\n" + "".join(f"{i}.png,cat\n" for i in range(4)))
+    (root / "train.csv").write_text("file,label\n0.png,cat\n1.png,cat\n")
+    (root / "val.csv").write_text("file,label\n2.png,cat\n")
+    data = import_data(root, tmp_path / "packed").dataset
+    splits = dict(zip(data.column("source").tolist(), data.split.tolist(), strict=True))
+    assert splits == {"0.png": "train", "1.png": "train", "2.png": "val", "3.png": "train"}
+    assert len(data) == 4
+
+
+def test_a_table_that_repeats_another_adds_nothing(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"{i}.png": i for i in range(2)})
+    (root / "labels.csv").write_text("file,label,split\n0.png,cat,train\n1.png,cat,val\n")
+    (root / "val.csv").write_text("file,label\n1.png,cat\n")
+    assert import_data(root, tmp_path / "packed").dataset.split.tolist() == ["train", "val"]
+
+
+def test_lists_that_contradict_each_other_are_kept_with_a_warning(paddle: Path, tmp_path: Path) -> None:
+    (paddle / "test_list.txt").write_text("images/1.png 3\n")
+    imported = import_data(paddle, tmp_path / "packed")
+    assert imported.dataset.split.tolist() == ["train", "train", "val", "val", "test"]
+    assert "WARNING: 1 pictures stand in several lists with different splits or labels" in imported.notes
+
+
+def test_numbers_written_as_floats_are_the_numbers(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"{i}.png": i for i in range(4)})
+    (root / "t.csv").write_text("file,label\n0.png,1.0\n1.png,1\n2.png,0.0\n3.png,0\n")
+    assert import_data(root, tmp_path / "a").dataset.labels.names == ("0", "1")
+    named = import_data(root, tmp_path / "b", options=ImportOptions(labels="fer2013")).dataset
+    assert named.labels is FER2013
+    assert sorted(named.label.tolist()) == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("labels", [None, "fer2013"])
+def test_minus_one_among_numbers_is_no_label(labels: str | None, write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"{i}.png": i for i in range(4)})
+    (root / "t.csv").write_text("file,label,split\n0.png,0,train\n1.png,1,val\n2.png,-1,test\n3.png,-1.0,train\n")
+    imported = import_data(root, tmp_path / "packed", options=ImportOptions(labels=labels))
+    assert imported.dataset.label.tolist() == [0, 1, -1]
+    assert [(item.source, item.reason) for item in imported.rejects.items] == [("3.png", "no label")]
+
+
+@pytest.mark.parametrize("form", ["list", "table"])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a\0.png", "a NUL byte in the file name"),
+        ("x" * 300 + ".png", "file name too long"),
+        ("x/../../..", "no such file"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_a_reject(
+    form: str, name: str, reason: str, write_pictures: Write, tmp_path: Path
+) -> None:
+    root = write_pictures({f"{i}.png": i for i in range(2)})
+    if form == "list":
+        (root / "val_list.txt").write_text(f"0.png a\n{name} a\n1.png b\n")
+    else:
+        (root / "val.csv").write_text(f"file,label\n0.png,a\n{name},a\n1.png,b\n")
+    imported = import_data(root, tmp_path / "packed")
+    assert len(imported.dataset) == 2
+    assert [(item.source, item.reason) for item in imported.rejects.items] == [(name, reason)]
+
+
+@pytest.mark.parametrize("cell", ["/", "."])
+def test_a_cell_without_a_file_name_is_a_reject(cell: str, write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"0.png": 0})
+    (root / "val.csv").write_text(f"file,label\n0.png,a\n{cell},a\n")
+    imported = import_data(root, tmp_path / "packed")
+    assert [item.reason for item in imported.rejects.items] == ["no file name"]
+
+
+def test_a_pipe_that_is_called_like_a_list_is_passed_over(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"happy/0.png": 0, "sad/1.png": 1})
+    for name in ("list.txt", "table.csv", "fer2013.csv"):
+        os.mkfifo(root / name)
+    assert import_data(root, tmp_path / "packed").notes[0].startswith("read as folders")
+
+
+@pytest.mark.parametrize("form", ["list", "table"])
+def test_paths_as_windows_writes_them_are_found(form: str, write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"images/a/0.png": 0, "images/b/1.png": 1})
+    if form == "list":
+        (root / "val_list.txt").write_text("images\\a\\0.png cat\nimages\\b\\1.png dog\n")
+    else:
+        (root / "val.csv").write_text("file,label\nimages\\a\\0.png,cat\nimages\\b\\1,dog\n")
+    assert len(import_data(root, tmp_path / "packed").dataset) == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_what_spreadsheets_write_is_read(encoding: str, separator: str, write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"ä.png": 0, "b.png": 1})
+    text = "file,label\nä.png,fröhlich\nb.png,müde\n".replace(",", separator)
+    (root / "val.csv").write_text(text, encoding=encoding)
+    assert import_data(root, tmp_path / "packed").dataset.labels.names == ("fröhlich", "müde")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_is_read_in_either_unicode(encoding: str, write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"ä.png": 0})
+    (root / "val_list.txt").write_text("ä.png müde\n", encoding=encoding)
+    assert import_data(root, tmp_path / "packed").dataset.labels.names == ("müde",)
+
+
+def test_a_list_in_another_encoding_is_told(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"happy/ä.png": 0})
+    (root / "val_list.txt").write_text("happy/ä.png müde\n", encoding="latin-1")
+    with pytest.raises(MienError, match=r"val_list\.txt: neither UTF-8 nor UTF-16"):
+        import_data(root, tmp_path / "packed")
+
+
+def test_another_encoding_is_told(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"a.png": 0})
+    (root / "val.csv").write_text("file,label\na.png,fröhlich\n", encoding="latin-1")
+    with pytest.raises(MienError, match=r"val\.csv: neither UTF-8 nor UTF-16 .*\n.*save it as CSV in UTF-8"):
+        import_data(root, tmp_path / "packed")
+
+
+def test_a_column_that_stands_twice_is_refused(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"a.png": 0})
+    (root / "val.csv").write_text("file,label,label\na.png,cat,dog\n")
+    with pytest.raises(MienError, match="the column 'label' twice"):
+        import_data(root, tmp_path / "packed")
+
+
+def test_thumbnails_in_hidden_folders_do_not_make_names_ambiguous(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"images/a.png": 0, ".thumbnails/a.png": 1})
+    (root / "val.csv").write_text("file,label\na,cat\n")
+    assert len(import_data(root, tmp_path / "packed").dataset) == 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mien.core import labels
 from mien.core.errors import MienError
-from mien.core.labels import FER5, FER2013, FERPLUS8, FERPLUS10
+from mien.core.labels import FER5, FER2013, FERPLUS8, FERPLUS10, LabelSet
 from mien.data.naming import Naming, order_of
 
 
@@ -50,6 +51,33 @@ def test_a_target_set_renumbers_by_meaning() -> None:
     assert naming.counterpart("anger")
     assert not naming.counterpart("contempt")
     assert naming.ids(["anger", "happiness"]).tolist() == [0, 3]
+
+
+def test_numbers_written_in_two_ways_are_one_class() -> None:
+    naming = Naming(None, None)
+    assert [naming.resolve(token)[0] for token in ("1", "1.0", "2.0", "²")] == ["1", "1", "2", "²"]
+    assert naming.label_set().names == ("1", "2", "²")
+    assert not naming.merged()
+
+
+def test_numbers_sort_by_value_however_long_they_are() -> None:
+    long = "9" * 5000
+    assert order_of(["a", long, "10", "9"]).names == ("9", "10", long, "a")
+
+
+def test_ids_of_many_classes_ask_for_each_name_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def counted(name: str) -> str:
+        asked.append(name)
+        return labels.canonical(name)
+
+    naming = Naming(None, None)
+    names = [naming.resolve(f"c{i:03d}")[0] for i in range(300)]
+    monkeypatch.setattr("mien.data.naming.canonical", counted)
+    monkeypatch.setattr(LabelSet, "index", None)  # looks through all names
+    assert naming.ids(names).tolist() == list(range(300))
+    assert len(asked) < 10 * 300
 
 
 def test_a_long_list_of_classes_is_shortened_in_the_reason() -> None:

@@ -122,6 +122,16 @@ def test_a_test_split_that_is_kept_loses_nothing_and_its_copies_leave_the_rest()
     assert (new == "test").sum() == 10
 
 
+@pytest.mark.parametrize(
+    ("division", "kept"),
+    [(Division(), True), (Division(folds=5), True), (Division(keep_test=False), False), (Division(test=0.2), False)],
+)
+def test_a_test_split_is_kept_unless_told_otherwise(division: Division, kept: bool) -> None:
+    split = np.repeat(["train", "test"], [90, 10])
+    _, new, _ = assign(np.zeros(100, int), np.full(100, -1), split, division)
+    assert np.array_equal(new == "test", split == "test") is kept
+
+
 def test_there_must_be_a_test_split_to_keep() -> None:
     with pytest.raises(MienError, match="no test split to keep"):
         assign(np.zeros(5, int), np.full(5, -1), np.full(5, "train"), Division(keep_test=True))

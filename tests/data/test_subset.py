@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from mien.core.errors import MienError
 from mien.core.labels import FER2013
 from mien.data import dataset as datasets
 from mien.data.dataset import Dataset
-from mien.data.subset import Rule, leaking, relabel, representatives, subset_data
+from mien.data.subset import Rule, leaking, listed, relabel, representatives, subset_data
 
 
 @pytest.fixture
@@ -115,6 +116,24 @@ def test_rows_of_a_finding_are_left_out(packed: Dataset, tmp_path: Path) -> None
     made = subset_data(packed, tmp_path / "new", Rule(without=(path,)))
     assert made.dataset.column("parent_row").tolist() == [i for i in range(70) if i not in (3, 5)]
     assert made.left_out == {"blurred.parquet": 2}
+
+
+def test_sources_that_look_like_numbers_are_compared_as_text(packed: Dataset, tmp_path: Path) -> None:
+    names = [f"{i:03}" for i in range(len(packed))]
+    place = packed.table.column_names.index("source")
+    numbered = replace(packed, table=packed.table.set_column(place, "source", [names]))
+    (tmp_path / "bad.csv").write_text("row,source\n3,003\n41,041\n")
+    assert np.flatnonzero(listed(numbered, tmp_path / "bad.csv")).tolist() == [3, 41]
+    (tmp_path / "other.csv").write_text("row,source\n3,3\n")
+    with pytest.raises(MienError, match="another set"):
+        listed(numbered, tmp_path / "other.csv")
+
+
+def test_a_list_without_rows_leaves_nothing_out_and_says_so(packed: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "none.csv").write_text("row,source\n")
+    made = subset_data(packed, tmp_path / "new", Rule(without=(tmp_path / "none.csv",)))
+    assert made.left_out == {"none.csv": 0}
+    assert len(made.dataset) == len(packed)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,6 +114,60 @@ def test_faulty_records_are_rejected_with_their_reason(tmp_path: Path) -> None:
     assert reasons["val.tfrecord#1"] == "not a tensorflow.Example"
     assert reasons["val.tfrecord#2"].startswith("damaged or unreadable")
     assert reasons["val.tfrecord#3"].startswith("no picture under image/encoded")
+
+
+@pytest.mark.parametrize(
+    ("features", "reason"),
+    [
+        (
+            {"image/class/label": [0, 0, 1, 0, 0, 0, 0]},
+            "7 values under image/class/label or label or emotion, where one is needed",
+        ),
+        ({"image/class/text": [b"cat", b"dog"]}, "2 values under image/class/text"),
+        ({"image/ferplus/votes": [300, -1, *[0] * 8]}, "votes 300, -1, 0, 0, 0, 0, 0, 0, 0, 0: each is from 0 to 255"),
+        ({"image/ferplus/votes": [b"many"] * 10}, "b'many' under image/ferplus/votes"),
+        ({"image/height": [b"tall"]}, "b'tall' under image/height or height, where a whole number is needed"),
+    ],
+)
+def test_a_record_that_makes_no_sense_is_rejected(features: dict[str, list[Any]], reason: str, tmp_path: Path) -> None:
+    good = {"image/encoded": [png(pictures(1)[0])], "image/class/label": [1]}
+    write_records(tmp_path / "val.tfrecord", [build(good), build(good | features)])
+    imported = import_data(tmp_path / "val.tfrecord", tmp_path / "packed")
+    assert len(imported.dataset) == 1
+    assert imported.rejects.items[0].reason.startswith(reason)
+
+
+@pytest.mark.parametrize("height", [float("nan"), float("inf"), 2.5])
+def test_a_height_that_is_no_whole_number_is_rejected(height: float, tmp_path: Path) -> None:
+    good = {"image/encoded": [png(pictures(1)[0])], "image/class/label": [1]}
+    odd = parse(build(good))
+    odd.features.feature["height"].float_list.value.append(height)
+    write_records(tmp_path / "val.tfrecord", [build(good), odd.SerializeToString()])
+    imported = import_data(tmp_path / "val.tfrecord", tmp_path / "packed")
+    assert [item.reason for item in imported.rejects.items] == [
+        f"{height} under image/height or height, where a whole number is needed"
+    ]
+
+
+def test_labels_written_as_floats_are_numbers_and_minus_one_is_none(tmp_path: Path) -> None:
+    records = []
+    for value in (3.0, 1.0, -1.0):
+        example = parse(build({"image/encoded": [png(pictures(1)[0])]}))
+        example.features.feature["label"].float_list.value.append(value)
+        records.append(example.SerializeToString())
+    write_records(tmp_path / "test.tfrecord", records)
+    data = import_data(tmp_path / "test.tfrecord", tmp_path / "packed").dataset
+    assert data.labels.names == ("1", "3")
+    assert data.label.tolist() == [1, 0, -1]
+
+
+def test_a_description_beside_the_records_is_not_read_as_records(tmp_path: Path) -> None:
+    record = build({"image/encoded": [png(pictures(1)[0])], "image/class/text": [b"cat"]})
+    write_records(tmp_path / "val.tfrecord-00000-of-00001", [record])
+    (tmp_path / "val.tfrecord.json").write_text("{}")
+    imported = import_data(tmp_path, tmp_path / "packed")
+    assert len(imported.dataset) == 1
+    assert not imported.rejects
 
 
 def test_votes_of_some_pictures_only_are_left_out_and_that_is_said(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import typer
 from mien.cli import data_audit, data_expand, data_fetch, data_review, data_split, data_subset
 from mien.cli.data_shown import draw_fed, print_dataset, summary
 from mien.cli.output import bars, console, print_json
+from mien.cli.usage import Verbs
 from mien.data.correct_packed import correct_packed
 from mien.data.dataset import load
 from mien.data.export import export_data
@@ -17,7 +18,7 @@ from mien.data.pack import Imported, ImportOptions, import_data
 from mien.data.rejects import FILE_NAME as REJECTS_FILE
 from mien.data.sizing import Colour
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Import, show and export data sets.")
+app = typer.Typer(cls=Verbs, no_args_is_help=True, rich_markup_mode=None, help="Import, show and export data sets.")
 _FORMATS = ", ".join(form.name for form in FORMATS)
 _WRITTEN = ", ".join(form.name for form in WRITTEN)
 app.command("audit")(data_audit.command)
@@ -42,7 +43,7 @@ def import_(
     colour: Colour = typer.Option("auto", help="auto, grey or colour."),
     val_fraction: float = typer.Option(0.2, help="Share of train that becomes val when there is no val."),
     test_as_val: bool = typer.Option(False, "--test-as-val", help="Use the source's test split for validation."),
-    seed: int = typer.Option(0, help="Of the split."),
+    seed: int = typer.Option(0, min=0, help="Of the split."),
     strict: bool = typer.Option(False, "--strict", help="Stop at the first row or picture that cannot be read."),
     corrections: Path | None = typer.Option(None, help="corrections.csv of an audit. Corrects packed sets, too."),
     force: bool = typer.Option(False, "--force", help="Replace a packed data set at --out."),
@@ -77,7 +78,7 @@ def import_(
 def show(
     packed: Path = typer.Argument(help="A packed data set."),
     out: Path | None = typer.Option(None, "--out", "-o", help="Folder for the pictures. PACKED/show if not given."),
-    seed: int = typer.Option(0, help="Of the samples drawn."),
+    seed: int = typer.Option(0, min=0, help="Of the samples drawn."),
     recipe: str | None = typer.Option(None, "--recipe", help="Draw what this recipe feeds the net, too."),
     setting: list[str] = typer.Option([], "--set", help="Change a key of the recipe: key.path=value."),
     json: bool = typer.Option(False, "--json", help="Print one JSON object."),
@@ -110,7 +111,7 @@ def export(
     force: bool = typer.Option(False, "--force", help="Replace an earlier export at --out."),
     json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
-    """Write a packed data set in another format; importing that again loses nothing."""
+    """Write a packed data set in another format. Importing it again gives the same pictures, labels and splits."""
     dataset = load(packed)
     with bars("pictures", "exporting") as (tell,):
         export_data(dataset, out, form, force=force, progress=tell)

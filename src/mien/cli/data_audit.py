@@ -8,8 +8,7 @@ import typer
 
 from mien.core import recipe as recipes
 from mien.data.audit.finding import Severity
-
-FOLDER = "audit"  # inside the packed set
+from mien.data.target import AUDIT
 
 
 def command(
@@ -28,6 +27,6 @@ def command(
     from mien.cli.audit_run import run
 
     chosen = recipes.read(recipe, settings) if recipe else None
-    worst = run(packed, out or packed / FOLDER, recipe=chosen, labels=labels, as_json=as_json)
+    worst = run(packed, out or packed / AUDIT, recipe=chosen, labels=labels, as_json=as_json)
     if worst == Severity.SEVERE:
         raise typer.Exit(1)

@@ -21,7 +21,7 @@ def expand(
     copies: int = typer.Option(1, "--copies", "-n", help="Changed copies of each training picture."),
     out: Path = typer.Option(..., "--out", "-o", help="Folder of the packed data set to write."),
     setting: list[str] = typer.Option([], "--set", help="Change a key of the recipe: key.path=value."),
-    seed: int = typer.Option(0, help="Of the changes."),
+    seed: int = typer.Option(0, min=0, help="Of the changes."),
     force: bool = typer.Option(False, "--force", help="Replace a packed data set at --out."),
     json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:

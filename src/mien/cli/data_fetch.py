@@ -10,7 +10,8 @@ from mien.cli.data_shown import print_dataset, summary
 from mien.cli.output import bars, console, print_json
 from mien.data.fetch import SETS, remote
 from mien.data.fetch import fetch as fetch_data
-from mien.data.pack import ImportOptions, check_target, import_data
+from mien.data.pack import ImportOptions, import_data
+from mien.data.target import check_target
 
 
 def fetch(

@@ -9,12 +9,12 @@ import typer
 
 from mien.cli.output import console
 from mien.core.errors import MienError
+from mien.core.errors import command as shell
 from mien.data.corrections import FILE_NAME
 from mien.data.dataset import load
 from mien.data.review.server import ReviewServer
 from mien.data.review.session import Session
-
-AUDIT = "audit"  # folder of an audit inside the packed set, if it was not told otherwise
+from mien.data.target import AUDIT
 
 
 def review(
@@ -42,7 +42,7 @@ def _find(folder: Path, data: Path | None) -> tuple[Path, Path]:
     inside = folder / AUDIT / FILE_NAME
     file = inside if inside.is_file() else folder / FILE_NAME
     if not file.is_file():
-        raise MienError(f"{folder}: no {FILE_NAME}", hint=f"mien data audit {folder} --labels writes one")
+        raise MienError(f"{folder}: no {FILE_NAME}", hint=f"{shell('data', 'audit', folder, '--labels')} writes one")
     packed = next((p for p in (data, folder, folder.parent) if p is not None and (p / "dataset.json").is_file()), None)
     if packed is None:
         raise MienError(f"{folder}: not in a packed set", hint="name the set with --data")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from rich.table import Table
 
 from mien.cli.output import console
 from mien.core import recipe as recipes
-from mien.data.dataset import Dataset
+from mien.data.dataset import UNLABELLED, Dataset
 
 
 def summary(dataset: Dataset) -> dict[str, Any]:
@@ -49,6 +50,29 @@ def print_dataset(dataset: Dataset) -> None:
     table.add_section()
     table.add_row("all", *(f"{n:,}" for n in totals), f"{sum(totals):,}")
     console.print(table)
+    for line in scarce(info.counts):
+        console.print(f"· {line}", markup=False)
+
+
+def scarce(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Sentences on classes that cannot be learned or cannot be measured, from pictures by split and class."""
+    totals = Counter({name: 0 for row in counts.values() for name in row})
+    for row in counts.values():
+        totals.update(row)
+    labelled = {name: total for name, total in totals.items() if total and name != UNLABELLED}
+    train, val = counts.get("train", {}), counts.get("val", {})
+    unlearned = [name for name in labelled if any(train.values()) and not train.get(name)]
+    single = [name for name, total in labelled.items() if total == 1 and name not in unlearned]
+    unmeasured = [name for name in labelled if any(val.values()) and not val.get(name)]
+    unmeasured = [name for name in unmeasured if name not in (*unlearned, *single)]
+    found = {
+        "no picture in train, so it is never learned": unlearned,
+        "one picture, which cannot be both learned and measured": single,
+        "no picture in val, so it is not measured": unmeasured,
+    }
+    return [
+        f"{', '.join(names)}: {text}; mien data subset --drop leaves it out" for text, names in found.items() if names
+    ]
 
 
 def draw_fed(dataset: Dataset, recipe: str, settings: Sequence[str], path: Path) -> None:

@@ -19,9 +19,11 @@ def split(
     val: float = typer.Option(0.1, help="Share of val."),
     test: float = typer.Option(0.0, help="Share of test."),
     folds: int | None = typer.Option(None, help="Divide all outside test into so many folds; val is then fold 0."),
-    keep_test: bool = typer.Option(False, "--keep-test", help="Leave test as it is; copies of it are left out."),
+    keep_test: bool | None = typer.Option(
+        None, help="Leave test as it is, without its copies elsewhere. So if there is one and no --test."
+    ),
     apart: bool = typer.Option(False, "--apart", help="Let copies go to different splits, as if nobody had looked."),
-    seed: int = typer.Option(0, help="Of the draw."),
+    seed: int = typer.Option(0, min=0, help="Of the draw."),
     force: bool = typer.Option(False, "--force", help="Replace a packed data set at --out."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
@@ -31,6 +33,7 @@ def split(
     with bars("pictures", "looking for copies", "writing") as (looking, writing):
         divided = split_data(parent, out, division, force=force, looking=looking, progress=writing)
     left_out = len(parent) - len(divided)
+    tested = int((parent.split == "test").sum())
     groups = None if apart else about_groups(divided.column("group"))
     if as_json:
         print_json(
@@ -44,6 +47,10 @@ def split(
         console.print(f"· column `{FOLD}` of the manifest: folds 0 to {folds - 1}, val is fold 0")
     if left_out:
         console.print(f"· {left_out:,} copies of pictures in test left out")
+    if tested and (divided.split == "test").any() and not test:
+        console.print("· test is as it was")
+    elif tested:
+        console.print(f"· the {tested:,} pictures of the former test are divided with the others")
 
 
 def group(

@@ -25,7 +25,7 @@ def subset(
     share: float = typer.Option(
         1.0, min=0.0, max=1.0, help="Keep this share of each class of train, for quick trials."
     ),
-    seed: int = typer.Option(0, help="Of that draw."),
+    seed: int = typer.Option(0, min=0, help="Of that draw."),
     force: bool = typer.Option(False, "--force", help="Replace a packed data set at --out."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mien.core.errors import MienError
+
+_HOST = re.sub(r"[^0-9A-Za-z-]", "-", socket.gethostname())
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary file name beside `path`; on success the file is synced and renamed to `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    path = _target(path)
+    temporary = _temporary(path)
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -27,9 +33,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder beside `path`; on success it takes the place of `path` (an old one is removed after)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """A temporary folder beside `path`; on success it takes the place of `path` (an old one is removed after).
+
+    Raises:
+        MienError: `path` is the working folder, which cannot be replaced under those who work in it.
+    """
+    path = _target(path)
+    if path == Path.cwd():
+        raise MienError(f"{path} is the working folder", hint="name a folder below it or beside it")
+    _remove_left(path)
+    temporary = _temporary(path)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
@@ -48,6 +61,36 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _target(path: Path) -> Path:
+    """Where `path` leads: links stay links, and what is written lies on the disk that they name."""
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{_HOST}-{os.getpid()}.tmp")
+
+
+def _remove_left(path: Path) -> None:
+    """Delete what writers of the folder `path` left that were killed on this machine."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.{re.escape(_HOST)}-(\d+)\.tmp")
+    for left in path.parent.iterdir():
+        found = pattern.fullmatch(left.name)
+        if found and not _is_alive(int(found[1])):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -29,11 +30,19 @@ _PREFERRED = {alias: name for name, aliases in _SYNONYMS.items() for alias in (n
 def canonical(name: str) -> str:
     """The preferred name of an expression: lower case, synonyms resolved; other names only trimmed and lowered.
 
+    Accents are composed (NFC): the same name typed on another system looks alike and is the same.
+
     >>> canonical(" Anger "), canonical("Happiness"), canonical("Cat_1")
     ('angry', 'happy', 'cat_1')
     """
-    plain = " ".join(name.strip().lower().replace("_", " ").split())
-    return _PREFERRED.get(plain, name.strip().lower())
+    lowered = unicodedata.normalize("NFC", name.strip().lower())
+    plain = " ".join(lowered.replace("_", " ").split())
+    return _PREFERRED.get(plain, lowered)
+
+
+def is_expression(name: str) -> bool:
+    """Whether `name` is an expression that mien knows, by whatever synonym."""
+    return canonical(name) in _SYNONYMS
 
 
 class LabelSet(BaseModel):

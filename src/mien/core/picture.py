@@ -37,9 +37,10 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _WITH_ORIENTATION = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
-# What Pillow raises for files that are not what they say, also where warnings are errors.
+# What Pillow raises for files that are not what they say, also where warnings are errors. RuntimeError comes from the
+# AVIF decoder, and as NotImplementedError from formats of which it knows a part.
 _DAMAGED = (
-    *(OSError, SyntaxError, ValueError, EOFError, struct.error, LookupError, TypeError, OverflowError),
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, LookupError, TypeError, OverflowError, RuntimeError),
     *(Image.DecompressionBombError, Image.DecompressionBombWarning),
 )
 
@@ -139,17 +140,26 @@ def _orientation(picture: Image.Image) -> int:
 def peek(source: Path | bytes) -> tuple[int, int, int] | None:
     """Height, width and channels (1 or 3) of a picture as `decode` would give it, from the header alone.
 
-    None when it is no picture. Channels are 3 for a palette, whatever its colours.
+    None when it is no picture, or a larger one than `decode` takes. Channels are 3 for a palette, whatever its colours.
     """
     try:
         with _open(source) as picture:
             width, height = picture.size
-            # Asking a PNG without EXIF for it would decode the whole picture.
-            turned = "exif" in picture.info and _orientation(picture) >= _FIRST_ON_ITS_SIDE
+            if width * height > MAX_PIXELS:
+                return None
             channels = 1 if picture.mode in (*_GREY, "F") or picture.mode.startswith("I") else 3
-            return (width, height, channels) if turned else (height, width, channels)
+            return (width, height, channels) if _lies_on_its_side(picture) else (height, width, channels)
     except _DAMAGED:
         return None
+
+
+def _lies_on_its_side(picture: Image.Image) -> bool:
+    """Whether the size of an opened, not yet decoded picture has height and width swapped."""
+    if picture.format == "PNG" and not any(key in picture.info for key in _WITH_ORIENTATION):
+        return False  # asking it for its EXIF data would decode the whole picture
+    # Pillow gives the size of a TIFF as its own tag turns it, but not as XMP does.
+    in_tag = getattr(picture, "tag_v2", {}).get(_ORIENTATION, 1) if picture.format == "TIFF" else 1
+    return in_tag not in _TURNS and _orientation(picture) >= _FIRST_ON_ITS_SIDE
 
 
 def _plain(picture: Image.Image) -> Image.Image:

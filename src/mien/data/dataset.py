@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from mien.core.errors import MienError
-from mien.core.files import atomic_folder, write_json
+from mien.core.files import atomic_folder, atomic_path, write_json
 from mien.core.labels import LabelSet, identify
 from mien.core.spec import Frozen
 from mien.core.votes import COLUMNS
 from mien.data.arrow import read_table, to_arrow, to_numpy
 
 SPLITS = ("train", "val", "test")
+UNLABELLED = "(no label)"  # in counts, beside the classes
 VOTE_COLUMNS = tuple(f"votes_{name}" for name in COLUMNS)
 _REQUIRED = ("row", "source", "label", "split", "group", "weight", "flags", "sha256")
 
@@ -151,12 +152,11 @@ def describe(name: str, labels: LabelSet, images: NDArray[np.uint8], table: pa.T
     digest.update("".join(table.column("sha256").to_pylist()).encode())
     digest.update(label.tobytes())
     digest.update("\n".join(split.tolist()).encode())
-    names = {**dict(enumerate(labels.names)), -1: "(no label)"}
-    counts = {
-        s: {n: int(c) for i, n in names.items() if (c := ((split == s) & (label == i)).sum()) or i >= 0}
-        for s in dict.fromkeys([*SPLITS, *split.tolist()])
-        if (split == s).any()
-    }
+    counts: dict[str, dict[str, int]] = {}
+    for s in dict.fromkeys([*SPLITS, *split.tolist()]):
+        none, *found = np.bincount(label[split == s] + 1, minlength=len(labels) + 1).tolist()
+        if none or any(found):
+            counts[s] = dict(zip(labels.names, found, strict=False)) | ({UNLABELLED: none} if none else {})
     return DatasetInfo(
         name=name,
         labels=labels.names,
@@ -180,7 +180,8 @@ def save(path: Path, images: NDArray[np.uint8], table: pa.Table, info: DatasetIn
 
 def write_parts(folder: Path, table: pa.Table, info: DatasetInfo) -> None:
     """Write manifest and description beside an `images.npy` that is already there."""
-    pq.write_table(table, folder / "manifest.parquet")
+    with atomic_path(folder / "manifest.parquet") as manifest:
+        pq.write_table(table, manifest)
     write_json(folder / "dataset.json", info.model_dump(mode="json"))
 
 

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from mien import __version__
 from mien.core.errors import MienError
-from mien.core.files import atomic_folder
 from mien.core.labels import LabelSet
 from mien.data.audit.groups import tidied
 from mien.data.dataset import Dataset, DatasetInfo, describe, load, write_parts
 from mien.data.formats.base import Progress
-from mien.data.pack import check_target
 from mien.data.pixel_file import PixelFile
+from mien.data.target import check_target, packed_folder
 
 _ROWS_AT_ONCE = 1024
 # What `mien data group` found stays true of any part of the set.
@@ -61,9 +60,9 @@ def derive(
         raise MienError(f"{parent.path or parent.info.name}: nothing is left by this rule", hint="loosen the rule")
     if parent.path is not None and out.resolve() == parent.path.resolve():
         raise MienError(f"{out} is the set to derive from", hint="choose another --out")
-    check_target(out, force=force)
+    check_target(out, force=force, inputs=[parent.path])
     table = _table(parent.table.take(pa.array(chosen)), chosen, columns or {})
-    with atomic_folder(out) as folder:
+    with packed_folder(out) as folder:
         _copy_pixels(parent, chosen, folder / "images.npy", progress)
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         info = describe(parent.info.name, labels or parent.labels, images, table)

@@ -12,15 +12,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mien.core.errors import MienError
-from mien.core.files import atomic_folder
 from mien.data.arrow import to_arrow
 from mien.data.audit.groups import ALONE
 from mien.data.dataset import Dataset, describe, digests, load, write_parts
 from mien.data.derive import GROUPS, with_provenance
 from mien.data.formats.base import Progress
-from mien.data.pack import check_target
 from mien.data.pixel_file import PixelFile
 from mien.data.regroup import about_groups
+from mien.data.target import check_target, packed_folder
 
 Pixels = NDArray[np.uint8]
 Rows = NDArray[np.int64]
@@ -65,12 +64,12 @@ def expand_data(
     Raises:
         MienError: there is no training split, or `out` exists.
     """
-    check_target(out, force=force)
     if dataset.path is not None and out.resolve() == dataset.path.resolve():
         raise MienError(f"{out}: a set cannot be expanded into itself", hint="choose another --out")
+    check_target(out, force=force, inputs=[dataset.path])
     rows = dataset.rows("train")
     rows = rows[dataset.column("weight")[rows] > 0]
-    with atomic_folder(out) as folder:
+    with packed_folder(out) as folder:
         hashes = _write_pixels(folder / "images.npy", dataset, rows, expansion, progress)
         table = _manifest(dataset, rows, expansion, hashes)
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)

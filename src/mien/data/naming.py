@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import MienError
 from mien.core.labels import KNOWN, LabelSet, canonical, identify
+from mien.data.codes import by_value, plain, without_point
 
 
 class Naming:
@@ -32,14 +34,15 @@ class Naming:
     def resolve(self, token: str) -> tuple[str | None, str]:
         """The class that `token` means, or None and the reason why it is none."""
         if token not in self._resolved:
-            self._resolved[token] = self._resolve(token.strip())
+            self._resolved[token] = self._resolve(unicodedata.normalize("NFC", token.strip()))
         return self._resolved[token]
 
     def _resolve(self, token: str) -> tuple[str | None, str]:
         if not self._declared:
+            token = without_point(token)
             self._spellings.setdefault(canonical(token), {}).setdefault(token.lower(), token)
             return self._found.setdefault(canonical(token), token), ""
-        name = self._by_token.get(token) or self._by_token.get(_plain(token)) or self._by_meaning.get(canonical(token))
+        name = self._by_token.get(token) or self._by_token.get(plain(token)) or self._by_meaning.get(canonical(token))
         return name, "" if name else f"label {token!r} is none of {_brief(self._by_token)}"
 
     def counterpart(self, name: str) -> bool:
@@ -60,8 +63,8 @@ class Naming:
 
     def ids(self, names: Iterable[str | None]) -> NDArray[np.int64]:
         """Ids (N,) in `label_set()` for class names, -1 for None."""
-        labels = self.label_set()
-        table = {name: labels.index(name) for name in {*self._declared, *self._found.values()}}
+        place = {canonical(name): i for i, name in enumerate(self.label_set().names)}
+        table = {name: place.get(canonical(name)) for name in {*self._declared, *self._found.values()}}
         return np.array([-1 if name is None else table[name] for name in names], np.int64)
 
 
@@ -78,13 +81,7 @@ def order_of(names: Iterable[str]) -> LabelSet:
             return labels
     if not names:
         raise MienError("no label found in the source", hint="say where labels are, or use --format")
-    return identify(sorted(names, key=lambda n: (0, int(n), n) if n.isdigit() else (1, 0, n)))
-
-
-def _plain(token: str) -> str:
-    """A whole number without leading zeros or a decimal point; other labels as they are."""
-    whole = token.removesuffix(".0")
-    return str(int(whole)) if whole.isascii() and whole.isdigit() else token
+    return identify(sorted(names, key=by_value))
 
 
 def _brief(tokens: Iterable[str]) -> str:

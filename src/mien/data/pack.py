@@ -11,12 +11,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mien.core.errors import MienError
-from mien.core.files import atomic_folder
 from mien.core.labels import LabelSet, known
 from mien.data.corrected import correct_folder
 from mien.data.dataset import SPLITS, Dataset, DatasetInfo, describe, digests, load, make_table, write_parts
 from mien.data.formats import by_name, recognise
-from mien.data.formats.base import Block, Entry, Names, Notes, Pixels, Progress, Reading, Shape
+from mien.data.formats.base import Block, Entry, Names, Notes, Pixels, Progress, Reading, Shape, readable
 from mien.data.formats.names_file import read_names
 from mien.data.naming import Naming
 from mien.data.pixel_file import PixelFile, drop_colour
@@ -24,6 +23,7 @@ from mien.data.rejects import FILE_NAME as REJECTS_FILE
 from mien.data.rejects import Rejects
 from mien.data.sizing import Colour, choose_shape
 from mien.data.split import complete
+from mien.data.target import check_target, packed_folder
 from mien.data.votes_check import agreement, sentence
 from mien.data.votes_file import FILE_NAME as VOTES_FILE
 from mien.data.votes_file import read_votes
@@ -41,7 +41,7 @@ class ImportOptions:
         size: side in pixels; None keeps the size when all pictures agree on it.
         colour: auto stores colour only when at least one picture shows any.
         val_fraction: share of each class of train that becomes val when there is no val.
-        test_as_val: use the source's test split for validation.
+        test_as_val: use the source's test split for validation, as far as it has labels.
         seed: of the split.
         strict: stop at the first row or file that cannot be taken.
         corrections: file of labels to change and pictures to leave out, see `data.corrections`.
@@ -89,11 +89,14 @@ def import_data(
             source cannot be taken.
     """
     options = options or ImportOptions()
-    check_target(out, force=force)
+    check_target(out, force=force, inputs=[source, options.corrections, options.names, options.votes or None])
     reading = _open(source, options)
-    shape = choose_shape(reading.survey(surveying), reading.notes, size=options.size, colour=options.colour)
+    survey = reading.survey(surveying)
+    if not survey:
+        raise _unreadable(source, reading)
+    shape = choose_shape(survey, reading.notes, size=options.size, colour=options.colour)
     kept = _Kept(_naming(reading, options), Rejects(strict=options.strict))
-    with atomic_folder(out) as folder:
+    with packed_folder(out) as folder:
         kept.write_pixels(folder / "images.npy", reading, shape, progress)
         if not kept.entries:
             raise _nothing_left(source, kept.rejects)
@@ -103,16 +106,6 @@ def import_data(
             reading.notes.add("the files are colour but show none: stored as grey")
         _write_rest(folder, source, kept, reading, options)
     return Imported(load(out), reading.notes.lines, kept.rejects)
-
-
-def check_target(out: Path, *, force: bool) -> None:
-    """Raise MienError unless `out` is free, or is a packed data set that `force` allows to replace."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not (out / "dataset.json").is_file():
-        raise MienError(f"{out} exists and is not a packed data set", hint="choose another --out")
-    if not force:
-        raise MienError(f"{out} exists", hint="choose another --out, or replace it with --force")
 
 
 def _open(source: Path, options: ImportOptions) -> Reading:
@@ -204,6 +197,15 @@ class _Kept:
         return name is not None, name
 
 
+def _unreadable(source: Path, reading: Reading) -> MienError:
+    """Why none of the pictures can be read, by the first of them."""
+    rejects = Rejects()
+    next(reading.blocks(Shape(1, 1, 1), rejects), None)
+    item = next((item for item in rejects.items if item.kind != "left out"), None)
+    first = f"; the first of {reading.total or 0:,}: {item.source}: {item.reason}" if item else ""
+    return MienError(f"{source}: no picture in it can be read{first}", hint="check that these files are pictures")
+
+
 def _nothing_left(source: Path, rejects: Rejects) -> MienError:
     first = f"; the first of {len(rejects):,}: {rejects.items[0].source}: {rejects.items[0].reason}" if rejects else ""
     return MienError(f"{source}: no usable picture{first}", hint="check --format, --labels and --names")
@@ -212,7 +214,9 @@ def _nothing_left(source: Path, rejects: Rejects) -> MienError:
 def _write_rest(folder: Path, source: Path, kept: _Kept, reading: Reading, options: ImportOptions) -> None:
     """Splits, manifest, description and rejects beside the pixels."""
     labels, ids = kept.naming.label_set(), kept.naming.ids(kept.classes)
-    given = [_renamed(entry.split, options) for entry in kept.entries]
+    given = [entry.split for entry in kept.entries]
+    if options.test_as_val:
+        given = _test_as_val(given, ids, reading.notes)
     people = [entry.subject for entry in kept.entries]
     splits, what = complete(given, ids, val_fraction=options.val_fraction, seed=options.seed, people=people)
     if what:
@@ -244,8 +248,12 @@ def _write_rest(folder: Path, source: Path, kept: _Kept, reading: Reading, optio
         kept.rejects.write(folder / REJECTS_FILE)
 
 
-def _renamed(split: str | None, options: ImportOptions) -> str | None:
-    return "val" if split == "test" and options.test_as_val else split
+def _test_as_val(splits: list[str | None], ids: NDArray[np.int64], notes: Notes) -> list[str | None]:
+    """The splits with test as val; what has no label cannot validate and stays test."""
+    left = sum(split == "test" and label < 0 for split, label in zip(splits, ids.tolist(), strict=True))
+    if left:
+        notes.add(f"{left:,} test pictures have no label: they stay test")
+    return ["val" if s == "test" and label >= 0 else s for s, label in zip(splits, ids.tolist(), strict=True)]
 
 
 def _votes(entries: list[Entry], notes: Notes) -> NDArray[np.int64] | None:
@@ -258,5 +266,6 @@ def _votes(entries: list[Entry], notes: Notes) -> NDArray[np.int64] | None:
 def _describe(
     source: Path, labels: LabelSet, images: Pixels, table: pa.Table, reading: Reading, options: ImportOptions
 ) -> DatasetInfo:
-    chosen = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
-    return describe(source.stem, labels, images, table, source=source.name, notes=reading.notes.lines, options=chosen)
+    chosen = {name: readable(str(value)) if isinstance(value, Path) else value for name, value in vars(options).items()}
+    name, file = readable(source.stem), readable(source.name)
+    return describe(name, labels, images, table, source=file, notes=reading.notes.lines, options=chosen)

@@ -29,7 +29,8 @@ class Division:
         val: share of val, 0 to 1. With `folds` it is not used: val is one fold.
         test: share of test, 0 to 1.
         folds: number of folds that everything outside test is divided into; None for plain train and val.
-        keep_test: leave test as it is, and leave out pictures elsewhere that are copies of one in it.
+        keep_test: leave test as it is, and leave out pictures elsewhere that are copies of one in it. Not given: a test
+            split that is there is kept unless another is drawn.
         apart: whether copies may go to different splits, as if they were not known. People are still kept together.
         seed: of the draw.
     """
@@ -37,7 +38,7 @@ class Division:
     val: float = 0.1
     test: float = 0.0
     folds: int | None = None
-    keep_test: bool = False
+    keep_test: bool | None = None
     apart: bool = False
     seed: int = 0
 
@@ -103,13 +104,14 @@ def assign(
     Args:
         label: class ids (N,), −1 for none.
         group: group ids (N,), −1 alone.
-        split: split names (N,) so far; only test matters, and only if it is kept.
+        split: split names (N,) so far; only test matters, and only where it is kept.
         division: how to divide.
 
     Raises:
         MienError: test is to be kept and there is none.
     """
-    test = (split == "test") if division.keep_test else np.zeros(len(label), bool)
+    keep = not division.test if division.keep_test is None else division.keep_test
+    test = (split == "test") & keep
     if division.keep_test and not test.any():
         raise MienError("there is no test split to keep", hint="leave out --keep-test, or draw one with --test 0.1")
     free = ~test & ~present(group, test)

@@ -11,21 +11,22 @@ from mien.core.errors import MienError
 from mien.data.formats.base import Notes, Shape
 
 LARGEST_DEFAULT = 224
-_SMALLEST, _LARGEST = 8, 1024
+_SMALLEST, _LARGEST = 8, 1024  # px a side that --size may ask for
 Colour = Literal["auto", "grey", "colour"]
 
 
 def choose_shape(survey: Counter[Shape], notes: Notes, *, size: int | None = None, colour: Colour = "auto") -> Shape:
     """The one shape for all pictures; what was decided goes to `notes`.
 
-    The size is `size`, or the pictures' own when they all agree, or else the median of their shorter sides, but at
-    most `LARGEST_DEFAULT`. Channels are 3 when any file has colour (the caller may find that none shows any).
+    The size is `size`, or the pictures' own when they all agree on one up to 1024 px a side, or else the median of
+    their shorter sides, but at most `LARGEST_DEFAULT`. Channels are 3 when any file has colour (the caller may find
+    that none shows any).
 
     Raises:
         MienError: no picture can be read, or `size` is not between 8 and 1024.
     """
     if not survey:
-        raise MienError("no picture in the source can be read", hint="--strict names the first fault")
+        raise MienError("no picture in the source can be read", hint="check that its files are pictures")
     if size is not None and not _SMALLEST <= size <= _LARGEST:
         raise MienError(f"a side of {size} pixels is not between {_SMALLEST} and {_LARGEST}")
     sizes = Counter[tuple[int, int]]()
@@ -39,8 +40,13 @@ def choose_shape(survey: Counter[Shape], notes: Notes, *, size: int | None = Non
 
 def _size(sizes: Counter[tuple[int, int]], size: int | None, notes: Notes) -> tuple[int, int]:
     wanted = (size, size) if size else None
-    if len(sizes) == 1 and wanted in (None, *sizes):
-        return next(iter(sizes))
+    agreed = next(iter(sizes)) if len(sizes) == 1 else None
+    if agreed is not None and (wanted == agreed or (wanted is None and max(agreed) <= _LARGEST)):
+        if min(agreed) < _SMALLEST:
+            notes.add(f"the pictures have only {agreed[1]}×{agreed[0]} px: little to learn from")
+        return agreed
+    if agreed is not None and wanted is None:
+        notes.add(f"--size keeps more of such large pictures, up to {_LARGEST} px a side; {LARGEST_DEFAULT} is usual")
     if wanted is None:
         shorter = [min(pair) for pair in sizes.elements()]
         side = min(max(int(np.median(shorter)), _SMALLEST), LARGEST_DEFAULT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,23 @@ class VoteTable:
         """Row by file name, without the rows that have none (FER+ leaves it out where nobody saw a face)."""
         return {name: row for row, name in enumerate(self.names) if name}
 
+    def check_names(self, pictures: Sequence[str], rows: Sequence[int]) -> None:
+        """Raise MienError unless each of the `pictures`, joined with `rows` by file name, has a row of its own.
 
+        A picture may be listed twice; two pictures of one name, or one name in two rows, cannot be told apart.
+        """
+        counts = Counter(self.names)
+        taken: dict[int, str] = {}
+        for picture, row in zip(pictures, rows, strict=True):
+            other = taken.setdefault(row, picture)
+            if other != picture:
+                raise MienError(f"{self.path}: row {row} (from 0) would go to {other} and to {picture}", hint=_BY_NAME)
+            if counts[self.names[row]] > 1:
+                count = counts[self.names[row]]
+                raise MienError(f"{self.path}: {count} rows are called {self.names[row]}", hint=_BY_NAME)
+
+
+_BY_NAME = "votes join pictures by file name, so each name may stand once: rename them, or --no-votes"
 _HINT = "votes belong to the pictures by row order: use the two files that come together, or --no-votes"
 
 

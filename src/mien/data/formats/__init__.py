@@ -8,6 +8,7 @@ from mien.core.errors import MienError, unknown_name
 from mien.data.formats.affectnet import AffectNetFiles, AffectNetTable
 from mien.data.formats.base import Format, WrittenFormat
 from mien.data.formats.ckplus import CkCsv, CkPlus
+from mien.data.formats.csv_rows import header_of
 from mien.data.formats.fercsv import LAYOUTS
 from mien.data.formats.folders import Folders
 from mien.data.formats.lists import Lists
@@ -53,4 +54,6 @@ def recognise(path: Path) -> Format:
         if form.sniff(path):
             return form
     known = "; ".join(f"{form.name} ({form.about})" for form in FORMATS)
-    raise MienError(f"{path}: no known data format", hint=f"known formats: {known}")
+    columns = ", ".join(header_of(path)[:8]) if path.suffix.lower() == ".csv" else ""
+    seen = f" (its columns are {columns})" if columns else ""
+    raise MienError(f"{path}: no known data format{seen}", hint=f"known formats: {known}")

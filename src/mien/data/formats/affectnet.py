@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +14,9 @@ from PIL import Image
 
 from mien.core.errors import MienError
 from mien.data.formats.base import Entry, Names, Notes, not_this_format
-from mien.data.formats.csv_rows import header_of
+from mien.data.formats.csv_rows import header_of, table_rows
 from mien.data.formats.lists import split_in
-from mien.data.formats.pictures import LeftOut, PictureReading, from_files, is_picture
+from mien.data.formats.pictures import LeftOut, PictureReading, file_at, from_files, is_picture
 
 # In the order of FER+'s eight expressions, as CK+, so that models trained on one set fit the other.
 _CODES = {
@@ -38,6 +37,7 @@ _BOX = ("face_x", "face_y", "face_width", "face_height")
 _TABLES = ("training.csv", "validation.csv")
 _PICTURES = ("", "Manually_Annotated_Images", "Manually_Annotated/Manually_Annotated_Images",
              "Automatically_Annotated_Images", "Automatically_Annotated/Automatically_Annotated_Images")  # fmt: skip
+_SAMPLE = 50  # pictures that are looked for, to find their folder
 
 
 class Box(NamedTuple):
@@ -70,15 +70,10 @@ def _tables_at(path: Path) -> list[Path]:
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     """The rows of a table by the names of its columns in lower case."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            header = [name.strip().lower() for name in next(reader)]
-            for cells in reader:
-                if cells:
-                    yield {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MienError(f"{path}: cannot be read ({error})") from None
+    rows = table_rows(path)
+    header = [name.strip().lower() for name in next(rows)]
+    for cells in rows:
+        yield {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
 
 
 def _box(row: dict[str, str]) -> Box:
@@ -88,14 +83,18 @@ def _box(row: dict[str, str]) -> Box:
         return Box()
 
 
-def _picture_root(table: Path, first: str) -> Path:
-    """The folder to which the paths of a table are relative, by looking for the first picture."""
+def _picture_root(table: Path) -> Path | None:
+    """The folder to which the paths of a table are relative, by looking for its first pictures; None: it has none."""
+    taken = (row[_FILE] for row in _rows(table) if row.get(_FILE) and row.get(_LABEL) not in _NO_EXPRESSION)
+    sample = list(islice(taken, _SAMPLE))
+    if not sample:
+        return None
     bases = (table.parent, table.parent.parent)
     places = [base / name for base in bases for name in _PICTURES]
-    found = next((place for place in places if (place / first).is_file()), None)
+    found = next((p for p in places if any(isinstance(file_at(p, name), Path) for name in sample)), None)
     if found is None:
-        looked = ", ".join(str(place) for place in places[:4])
-        raise MienError(f"{table}: its pictures, such as {first}, were not found", hint=f"looked in {looked} …")
+        hint = f"looked for the first {len(sample)} in {', '.join(str(place) for place in places[:4])} …"
+        raise MienError(f"{table}: its pictures, such as {sample[0]}, were not found", hint=hint)
     return found
 
 
@@ -110,14 +109,13 @@ class _Collected:
 
     def add(self, table: Path, first: int) -> int:
         """Take the rows of a table, numbered from `first`; how many there are."""
-        split, root, count = split_in(table.stem), None, 0
+        split, root, count = split_in(table.stem), _picture_root(table), 0
         for count, row in enumerate(_rows(table), start=1):
             number, file, label = first + count - 1, row.get(_FILE, ""), row.get(_LABEL, "")
             source = file or f"{table.name}#{count - 1}"
             if label in _NO_EXPRESSION:
                 self.left_out.append(LeftOut(number, source, f"expression {label}: {_NO_EXPRESSION[label]}"))
                 continue
-            root = root or (_picture_root(table, file) if file else None)
             self.entries.append(Entry(number, source, label, split))
             self.paths.append(root / file if root and file else "no file name")
             self.boxes.append(_box(row))

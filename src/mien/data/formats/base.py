@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import MienError
 from mien.core.labels import canonical
+from mien.data.codes import is_number, without_point
 from mien.data.dataset import Dataset
 from mien.data.rejects import Rejects
 from mien.data.votes_file import VoteTable
@@ -77,6 +78,23 @@ class Names:
         return self
 
 
+def with_codes(entries: list[Entry]) -> list[Entry]:
+    """The entries of a file that may write labels as numbers: 3.0 means 3, and −1 among whole numbers none."""
+    meant = {entry.label: without_point(entry.label.strip()) for entry in entries if entry.label}
+    if all(is_number(label) for label in meant.values() if label != "-1"):
+        return [entry._replace(label=_or_none(meant[entry.label])) if entry.label else entry for entry in entries]
+    return entries
+
+
+def _or_none(label: str) -> str | None:
+    return None if label == "-1" else label
+
+
+def readable(text: str) -> str:
+    """`text` as UTF-8 can hold it: bytes of a file name that are none stand as escapes such as `\\udcff`."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 @dataclass
 class Notes:
     """Sentences for the summary: what the reader decided by itself."""
@@ -84,6 +102,7 @@ class Notes:
     lines: list[str] = field(default_factory=list)
 
     def add(self, line: str) -> None:
+        line = readable(line)
         if line not in self.lines:
             self.lines.append(line)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from mien.core.errors import MienError
@@ -16,7 +15,7 @@ from mien.data.formats import names_file, subjects
 from mien.data.formats.base import Entry, Names, Notes, not_this_format
 from mien.data.formats.csv_rows import header_of
 from mien.data.formats.fercsv import FerCsvReading
-from mien.data.formats.pictures import PictureReading, from_files, pictures_under
+from mien.data.formats.pictures import PictureReading, all_pictures, from_files, some_pictures
 
 _NEUTRAL = "0"
 # In the order of FER+'s eight expressions, as AffectNet's, so that models trained on one set fit the other.
@@ -81,13 +80,14 @@ class CkPlus:
     about: str = "CK+: sequences S005/001/*.png with Emotion/S005/001/*_emotion.txt"
 
     def sniff(self, path: Path) -> bool:
-        looks_so = path.is_dir() and subjects.mostly(subjects.CKPLUS, islice(pictures_under(path), _SAMPLE))
+        looks_so = path.is_dir() and subjects.mostly(subjects.CKPLUS, some_pictures(path, _SAMPLE))
         return looks_so and bool(_label_files(path))
 
     def read(self, path: Path) -> PictureReading:
         codes = _codes(_label_files(path)) if path.is_dir() else {}
         frames: dict[str, list[str]] = defaultdict(list)
-        for file in sorted(pictures_under(path)) if codes else []:
+        links = Notes()
+        for file in all_pictures(path, links) if codes else []:
             sequence = _sequence(subjects.base_name(file))
             if sequence is not None:
                 frames[sequence].append(file)
@@ -102,6 +102,7 @@ class CkPlus:
         names = Names(_CODES, "the codes of CK+")
         reading = from_files(entries, [path / file for file, _ in taken], root=path, names=names)
         reading.notes = _notes(len(known), len(frames) - len(known), {entry.subject for entry in entries})
+        reading.notes.lines += links.lines
         return reading
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -21,8 +22,8 @@ from mien.core.labels import FER2013
 from mien.data.dataset import Dataset
 from mien.data.formats import names_file
 from mien.data.formats.ahead import ahead, chunks
-from mien.data.formats.base import Block, Entry, Names, Notes, Pixels, Progress, Shape, not_this_format
-from mien.data.formats.csv_rows import Columns, Row, header_of
+from mien.data.formats.base import Block, Entry, Names, Notes, Pixels, Progress, Shape, not_this_format, readable
+from mien.data.formats.csv_rows import Columns, Row, header_of, is_utf16
 from mien.data.formats.fercsv_write import CONTEST_FILES, FER2013_FILE, ICML_FILE, write_layout
 from mien.data.formats.pixeltext import parse_texts, side_of
 from mien.data.formats.resize import resize_all
@@ -31,7 +32,7 @@ from mien.data.split import split_of
 from mien.data.votes_file import VoteTable
 
 ROWS_AT_ONCE = 128
-# A row of 1024×1024 px, the largest that a packed set may have; of a longer one each part is a faulty row.
+# A row of 1024×1024 px, the largest that a packed set may have; a longer one is a faulty row.
 _LONGEST_ROW = (1 << 22) + 1024
 _LARGE_BLOCK = 24 << 20  # bytes; above 32 MiB glibc no longer learns from it
 _HEAD_ROWS = 32  # enough to tell the pictures' side when some rows are broken
@@ -98,14 +99,17 @@ class FerCsvReading:
 
     def _entries(self, path: Path, rows: list[Row], first: int, line: int) -> list[Entry]:
         """An entry for each row; its split comes from Usage, else from the name of a contest file."""
-        by_file, name = split_of(path.stem), path.name
+        by_file, name = split_of(path.stem), readable(path.name)
         splits = [by_file if row.usage is None else split_of(row.usage) or row.usage for row in rows]
         votes: Sequence[tuple[int, ...] | None] = [None] * len(rows)
         if self.votes is not None:
             for number, split in enumerate(splits, start=first):
                 self.votes.check_usage(number, split)
             votes = self.votes.votes[first : first + len(rows)]
-        return [Entry(first + i, f"{name}#{line + i}", row.label, splits[i], votes[i]) for i, row in enumerate(rows)]
+        return [
+            Entry(first + i, f"{name}#{line + i}", row.label, splits[i], votes[i], row.subject or None)
+            for i, row in enumerate(rows)
+        ]
 
 
 def _block(images: Pixels, entries: list[Entry], faults: dict[int, str], shape: Shape, rejects: Rejects) -> Block:
@@ -122,11 +126,26 @@ def _head(path: Path) -> tuple[int, int]:
     columns = Columns.of(path)
     with path.open("rb", buffering=READ_BYTES) as file:
         file.readline()
-        lines = list(islice(iter(lambda: file.readline(_LONGEST_ROW), b""), _HEAD_ROWS))
+        lines = list(islice(_lines(file), _HEAD_ROWS))
     side = side_of([columns.cut(line).pixels for line in lines])
     if side is None:
         raise MienError(f"{path}: no row holds a square picture", hint="pixels are numbers with spaces between")
     return side, max(len(lines), round(path.stat().st_size * len(lines) / sum(map(len, lines))))
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """The rows of an open file, of a row without end the first part, so that it counts as one row."""
+    begins = True
+    while part := file.readline(_LONGEST_ROW):
+        if begins and (len(part) > 2 or part.strip()):
+            yield part
+        begins = part.endswith(b"\n")
+
+
+def _cut(columns: Columns, line: bytes) -> Row:
+    if len(line) < _LONGEST_ROW or line.endswith(b"\n"):
+        return columns.cut(line)
+    return Row(None, None, b"", f"a row of more than {_LONGEST_ROW:,} bytes")
 
 
 def _parsed(path: Path, side: int) -> Iterator[tuple[list[Row], Pixels, dict[int, str]]]:
@@ -135,16 +154,14 @@ def _parsed(path: Path, side: int) -> Iterator[tuple[list[Row], Pixels, dict[int
     _keep_freed_memory()
 
     def parse(lines: list[bytes]) -> tuple[list[Row], Pixels, dict[int, str]]:
-        rows = [columns.cut(line) for line in lines]
+        rows = [_cut(columns, line) for line in lines]
         pixels, faults = parse_texts([row.pixels for row in rows], side * side)
         faults |= {i: row.fault for i, row in enumerate(rows) if row.fault}
         return rows, pixels.reshape(-1, side, side), faults
 
     with path.open("rb", buffering=READ_BYTES) as file:
         file.readline()
-        whole = iter(lambda: file.readline(_LONGEST_ROW), b"")
-        lines = (line for line in whole if len(line) > 2 or line.strip())
-        yield from ahead(parse, chunks(lines, ROWS_AT_ONCE))
+        yield from ahead(parse, chunks(_lines(file), ROWS_AT_ONCE))
 
 
 def _keep_freed_memory() -> None:
@@ -173,8 +190,16 @@ class FerCsv:
         files = _files_of(path)
         if not files:
             raise not_this_format(path, self.name, "no CSV file with a column named pixels")
+        for file in filter(is_utf16, files):
+            raise MienError(f"{file}: written in UTF-16", hint="save it as CSV in UTF-8")
         default = Names({str(i): name for i, name in enumerate(FER2013.names)}, "the ids of FER2013")
-        return FerCsvReading(files, names_file.beside(files[0]) or default)
+        reading = FerCsvReading(files, names_file.beside(files[0]) or default)
+        for file in files:
+            if Columns.of(file).label is None:
+                reading.notes.add(
+                    f"{file.name}: no column called emotion or label, so none of its pictures has a label"
+                )
+        return reading
 
     def write(self, dataset: Dataset, out: Path, *, progress: Progress | None = None) -> None:
         write_layout(dataset, out, header=self.header, split_files=self.split_files, progress=progress)

@@ -31,13 +31,15 @@ def write_layout(
     """Write `dataset` under `header`, all in one file or a file for each split, in the order of rows.
 
     Votes go to fer2013new.csv in the order of the rows written; labels.txt names the ids where they are not
-    FER2013's. A file without any label (the contest's test.csv) has the column `pixels` alone.
+    FER2013's. A file without any label (the contest's test.csv) has the column `pixels` alone. Where the set says who
+    is shown, `subject` is the last column.
 
     Raises:
-        MienError: the pictures are colour or not square.
+        MienError: the pictures are colour or not square, or somebody's name cannot stand in such a file.
     """
     if dataset.info.channels != 1 or dataset.info.height != dataset.info.width:
         raise MienError(f"{dataset.info.name}: this CSV holds square grey pictures only", hint="--to folders holds any")
+    _check_people(dataset)
     if dataset.labels.names != FER2013.names:
         names_file.write_names(out / names_file.FILE_NAMES[0], dataset.labels.names)
     rows = np.arange(len(dataset))
@@ -57,12 +59,20 @@ def write_layout(
 
 def _header(dataset: Dataset, rows: NDArray[np.int64], header: str, split_files: bool) -> str:
     """The contest's test.csv has no labels."""
-    return header if not split_files or (dataset.label[rows] >= 0).any() else "pixels"
+    labelled = header if not split_files or (dataset.label[rows] >= 0).any() else "pixels"
+    return labelled if dataset.subject is None else f"{labelled},subject"
+
+
+def _check_people(dataset: Dataset) -> None:
+    """Rows of this family are cut at commas, whatever quotes say."""
+    for name in sorted(set([] if dataset.subject is None else dataset.subject.tolist())):
+        if any(mark in name for mark in ',"\r\n'):
+            raise MienError(f"this CSV cannot hold the person {name!r}", hint="--to table holds any name")
 
 
 def _write_file(dataset: Dataset, rows: Iterable[int], path: Path, header: str) -> None:
     columns = [column.strip() for column in header.split(",")]
-    with atomic_path(path) as temporary, temporary.open("w", encoding="ascii", newline="") as file:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         file.write(header + "\n")
         for row in rows:
             label = int(dataset.label[row])
@@ -70,5 +80,6 @@ def _write_file(dataset: Dataset, rows: Iterable[int], path: Path, header: str) 
                 "emotion": str(label) if label >= 0 else "",
                 "pixels": format_pixels(dataset.images[row]),
                 "Usage": USAGE[str(dataset.split[row])],
+                "subject": "" if dataset.subject is None else str(dataset.subject[row]),
             }
             file.write(",".join(cells[column] for column in columns) + "\n")

@@ -2,53 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mien.core.errors import MienError
 from mien.data.dataset import SPLITS, Dataset
 from mien.data.formats import names_file
-from mien.data.formats.base import Entry, Notes, Progress, not_this_format
-from mien.data.formats.pictures import PictureReading, file_names, from_files, pictures_under, write_pngs
+from mien.data.formats.base import Entry, Notes, Progress, not_this_format, readable
+from mien.data.formats.levels import Layout
+from mien.data.formats.pictures import (
+    LeftOut,
+    PictureReading,
+    all_pictures,
+    file_names,
+    from_files,
+    pictures_under,
+    write_pngs,
+)
 from mien.data.formats.subjects import with_subjects
 from mien.data.split import USAGE, split_of
 from mien.data.votes_file import FILE_NAME as VOTES_FILE
 from mien.data.votes_file import write_votes
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What the levels of a folder tree mean: the level of split names (None: there is none) and that of classes."""
-
-    split_level: int | None
-    class_level: int
-
-    @classmethod
-    def of(cls, folders: set[tuple[str, ...]]) -> Layout:
-        """Find the levels from all folders that hold pictures.
-
-        A level holds splits when all its names are splits, or when two different splits are among them (a class
-        may be called "train"). Levels above the classes with a single name are wrappers.
-        """
-        depth = max(map(len, folders))
-        names = [{parts[level] for parts in folders if len(parts) > level} for level in range(depth)]
-        split_level = next((i for i, found in enumerate(names) if _are_splits(found)), None)
-        levels = [i for i in range(depth) if i != split_level]
-        while len(levels) > 1 and len(names[levels[0]]) == 1:
-            levels.pop(0)
-        return cls(split_level, levels[0] if levels else depth)
-
-    def split_and_class(self, parts: tuple[str, ...]) -> tuple[str | None, str | None]:
-        """Split and class of a picture in the folder `parts`."""
-        split = None
-        if self.split_level is not None and len(parts) > self.split_level:
-            split = split_of(parts[self.split_level]) or parts[self.split_level]
-        return split, parts[self.class_level] if len(parts) > self.class_level else None
-
-
-def _are_splits(names: set[str]) -> bool:
-    splits = {split_of(name) for name in names} - {None}
-    return len(splits) > 1 or (len(splits) == 1 and all(split_of(name) for name in names))
 
 
 def _official_split(name: str) -> str | None:
@@ -57,24 +32,49 @@ def _official_split(name: str) -> str | None:
     return split_of(prefix) if underscore and prefix in USAGE.values() else None
 
 
-def _entries(files: list[str], notes: Notes) -> list[Entry]:
-    """Entries in the order: split, class, file name. Pictures outside any folder are left out."""
+@dataclass(frozen=True)
+class _Found:
+    """Pictures with what their folders say of them, in the order split, class, file name; and what lies beside."""
+
+    entries: list[Entry]
+    left_out: list[LeftOut]
+
+
+def _found(files: list[str], notes: Notes) -> _Found:
+    """Sort out the files. Pictures outside any folder are left out."""
     parts = {file: PurePosixPath(file).parts for file in files}
     inside = [file for file in files if len(parts[file]) > 1]
     if len(inside) < len(files):
         notes.add(f"{len(files) - len(inside):,} pictures outside any folder were left out")
-    layout = Layout.of({parts[file][:-1] for file in inside})
-    official = {file: _official_split(parts[file][-1]) for file in inside}
+    layout = Layout.of(Counter(parts[file][:-1] for file in inside))
+    beside = [file for file in inside if layout.is_beside(parts[file][:-1])]
+    taken = sorted(set(inside) - set(beside))
+    official = {file: _official_split(parts[file][-1]) for file in taken}
     by_name = all(official.values())
     if by_name:
         notes.add("splits taken from the file names (Training_, PublicTest_, PrivateTest_), which keep FER2013's own")
     found = []
-    for file in inside:
+    for file in taken:
         split, label = layout.split_and_class(parts[file][:-1])
         found.append((official[file] if by_name else split, label, file))
+    _note_layout(layout, {label for _, label, _ in found if label}, len(beside), notes)
     order = {split: i for i, split in enumerate(SPLITS)}
     found.sort(key=lambda item: (order.get(item[0] or "", 9), item[1] or "", item[2]))
-    return [Entry(row, file, label, split) for row, (split, label, file) in enumerate(found)]
+    entries = [Entry(row, file, label, split) for row, (split, label, file) in enumerate(found)]
+    reason = f"beside the folder of the classes, {'/'.join(layout.wrappers.values())}"
+    left_out = [LeftOut(len(entries) + i, readable(file), readable(reason)) for i, file in enumerate(beside)]
+    return _Found(entries, left_out)
+
+
+def _note_layout(layout: Layout, classes: set[str], beside: int, notes: Notes) -> None:
+    """Say which folders are the classes, where other folders are around them."""
+    if layout.is_plain:
+        return
+    names = sorted(readable(name) for name in classes)
+    shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
+    notes.add(f"classes are the folders at level {layout.class_level + 1}: {shown}")
+    if beside:
+        notes.add(f"{beside:,} pictures in other folders were left out")
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,17 @@ class Folders:
         return path.is_dir() and any("/" in file for file in pictures_under(path))
 
     def read(self, path: Path) -> PictureReading:
-        files = list(pictures_under(path)) if path.is_dir() else []
+        notes = Notes()
+        files = all_pictures(path, notes) if path.is_dir() else []
         if not any("/" in file for file in files):
             raise not_this_format(path, self.name, "no folder with pictures in it")
-        notes = Notes()
-        entries = with_subjects(_entries(files, notes), notes)
+        found = _found(files, notes)
+        entries = with_subjects(found.entries, notes)
         names = names_file.beside(path)
         if names is not None:
             names = names.for_words({entry.label for entry in entries if entry.label})
         reading = from_files(entries, [path / entry.source for entry in entries], root=path, names=names)
-        reading.notes = notes
+        reading.notes, reading.left_out = notes, found.left_out
         return reading
 
     def write(self, dataset: Dataset, out: Path, *, progress: Progress | None = None) -> None:

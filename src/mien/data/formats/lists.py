@@ -12,8 +12,10 @@ from mien.core.errors import MienError
 from mien.core.files import write_text
 from mien.data.dataset import SPLITS, Dataset
 from mien.data.formats import names_file
-from mien.data.formats.base import Entry, Progress, not_this_format
-from mien.data.formats.pictures import PictureReading, file_names, from_files, is_picture, write_pngs
+from mien.data.formats.base import Entry, Notes, Progress, not_this_format, with_codes
+from mien.data.formats.csv_rows import encoding_of
+from mien.data.formats.overlap import Pair, joined
+from mien.data.formats.pictures import PictureReading, file_at, file_names, from_files, is_picture, write_pngs
 from mien.data.split import split_of
 from mien.data.votes_file import FILE_NAME as VOTES_FILE
 from mien.data.votes_file import write_votes
@@ -29,13 +31,15 @@ def _cut(line: str) -> tuple[str, str | None]:
 
 
 def _is_list(path: Path) -> bool:
-    """Whether the first line of a text file is a picture with or without a label."""
+    """Whether the first line of a text file is a picture with or without a label. A pipe is none: it may never end."""
     if path.suffix.lower() not in (".txt", ".lst", ".list") or path.name in names_file.FILE_NAMES:
         return False
+    if not path.is_file():
+        return False
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with path.open(encoding=encoding_of(path), errors="replace") as file:
             first = next((line for line in file if line.strip()), "")
-    except (OSError, UnicodeDecodeError):
+    except (OSError, UnicodeError):
         return False
     return is_picture(_cut(first)[0])
 
@@ -52,15 +56,17 @@ def _lists_at(path: Path) -> list[Path]:
     return sorted(filter(_is_list, found), key=lambda p: order.get(split_in(p.stem) or "", -1))
 
 
-def _read_list(path: Path, first: int) -> list[tuple[Entry, Path | str]]:
+def _read_list(path: Path, first: int) -> list[Pair]:
     split = split_in(path.stem)
     try:
-        lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
+        lines = [line for line in path.read_text(encoding=encoding_of(path)).splitlines() if line.strip()]
+    except UnicodeError as error:
+        raise MienError(f"{path}: neither UTF-8 nor UTF-16 ({error})", hint="save it in UTF-8") from None
+    except OSError as error:
         raise MienError(f"{path}: cannot be read ({error})") from None
     cut = [_cut(line) for line in lines]
     return [
-        (Entry(first + i, name or f"{path.name}#{i}", label, split), path.parent / name)
+        (Entry(first + i, name or f"{path.name}#{i}", label, split), file_at(path.parent, name))
         for i, (name, label) in enumerate(cut)
     ]
 
@@ -79,12 +85,16 @@ class Lists:
         lists = _lists_at(path)
         if not lists:
             raise not_this_format(path, self.name, "no text file of `path label` lines")
-        pairs: list[tuple[Entry, Path | str]] = []
+        parts: list[list[Pair]] = []
         for file in lists:
-            pairs += _read_list(file, len(pairs))
+            parts.append(_read_list(file, sum(map(len, parts))))
+        notes = Notes()
+        pairs = joined(parts, notes)
+        entries = with_codes([entry for entry, _ in pairs])
         names = names_file.beside(path)
-        entries, paths = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        return from_files(entries, paths, root=path, names=names, ordered=True)
+        reading = from_files(entries, [where for _, where in pairs], root=path, names=names, ordered=True)
+        reading.notes = notes
+        return reading
 
     def write(self, dataset: Dataset, out: Path, *, progress: Progress | None = None) -> None:
         """images/00012.png numbered by row, a list for each split, labels.txt, and votes in the order of the lists."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mien.core.errors import MienError
 from mien.core.files import write_text
+from mien.data.codes import is_number, plain
 from mien.data.formats.base import Names
 
 FILE_NAMES = ("labels.txt", "label_list.txt", "classes.txt")
@@ -31,12 +32,13 @@ def read_names(path: Path) -> Names:
     if not lines:
         raise MienError(f"{path}: no class names in it", hint="one name a line, or `0 angry`")
     pairs = [line.split(None, 1) for line in lines]
-    numbered = all(len(pair) == 2 and pair[0].isdigit() for pair in pairs)
+    numbered = all(len(pair) == 2 and is_number(pair[0]) for pair in pairs)
     by_token: dict[str, str] = {}
     for number, line in enumerate(lines):
         token, name = pairs[number] if numbered else (str(number), line)
-        if by_token.setdefault(str(int(token)), name) != name:
-            raise MienError(f"{path}: {token} stands for {by_token[str(int(token))]!r} and for {name!r}")
+        other = by_token.setdefault(plain(token), name)
+        if other != name:
+            raise MienError(f"{path}: {token} stands for {other!r} and for {name!r}", hint="one name a number")
     return Names(by_token, str(path))
 
 

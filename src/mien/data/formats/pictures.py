@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import islice
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -16,14 +19,16 @@ from PIL import Image
 
 from mien.core.errors import MienError
 from mien.core.picture import SUFFIXES, decode, is_grey, peek
+from mien.data.codes import is_number
 from mien.data.dataset import Dataset
 from mien.data.formats.ahead import ahead, chunks, told
-from mien.data.formats.base import Block, Entry, Names, Notes, Pixels, Progress, Shape
+from mien.data.formats.base import Block, Entry, Names, Notes, Pixels, Progress, Shape, readable
 from mien.data.formats.resize import resize
 from mien.data.rejects import Rejects
 from mien.data.votes_file import VoteTable
 
 _AT_ONCE = 64
+_BYTES_AT_ONCE = 4 << 20  # of decoded pixels: some of these wait for each thread
 _IGNORED_FOLDERS = ("__macosx",)
 
 
@@ -33,15 +38,67 @@ def is_picture(name: str) -> bool:
     return plain.endswith(SUFFIXES) and not plain.startswith(".")
 
 
-def pictures_under(root: Path) -> Iterator[str]:
+def pictures_under(root: Path, *, links: list[str] | None = None) -> Iterator[str]:
     """Paths of pictures relative to `root`, with slashes, without hidden folders; in no particular order.
 
-    Links to folders are not followed, so that a loop of them ends.
+    Links to folders are not followed, so that a loop of them ends; `links` collects them.
+
+    Raises:
+        MienError: a folder cannot be read. What is in it would be missing without a word.
     """
-    for folder, inside, files in os.walk(root):
+    for folder, inside, files in os.walk(root, onerror=_cannot_be_read):
         inside[:] = [name for name in inside if not name.startswith(".") and name.lower() not in _IGNORED_FOLDERS]
         base = Path(folder).relative_to(root).as_posix()
+        if links is not None:
+            links += [name if base == "." else f"{base}/{name}" for name in inside if Path(folder, name).is_symlink()]
         yield from (name if base == "." else f"{base}/{name}" for name in files if is_picture(name))
+
+
+def _cannot_be_read(error: OSError) -> None:
+    hint = "give yourself the right to read it, or move it away"
+    raise MienError(f"{readable(str(error.filename))}: cannot be read ({error.strerror})", hint=hint)
+
+
+def all_pictures(root: Path, notes: Notes) -> list[str]:
+    """`pictures_under` as a sorted list, with a note on the links to folders that were not followed."""
+    links: list[str] = []
+    found = sorted(pictures_under(root, links=links))
+    if links:
+        names = ", ".join(map(readable, sorted(links)[:3])) + (" …" if len(links) > 3 else "")
+        notes.add(f"{len(links):,} links to folders were not followed: {names}")
+    return found
+
+
+def some_pictures(root: Path, count: int) -> list[str]:
+    """Up to `count` of `pictures_under`, to tell a layout by; a folder that cannot be read ends the search."""
+    found: list[str] = []
+    with suppress(MienError):  # it is told when the folder is read, by whichever format that is
+        found.extend(islice(pictures_under(root), count))
+    return found
+
+
+def file_at(root: Path, name: str) -> Path | str:
+    """The picture that a list calls `name`, also as Windows writes it (`happy\\0.png`); or why there is none."""
+    if not PurePosixPath(name).name:
+        return "no file name"
+    fault = _fault_of(root / name)
+    slashed = root / name.replace("\\", "/")
+    if fault and slashed != root / name and not _fault_of(slashed):
+        return slashed
+    return fault or root / name
+
+
+def _fault_of(path: Path) -> str:
+    """Why there cannot be a file of this name; empty when something is there."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return "no such file"
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    except ValueError:
+        return "a NUL byte in the file name"
+    return ""
 
 
 class LeftOut(NamedTuple):
@@ -73,29 +130,33 @@ class PictureReading:
     left_out: list[LeftOut] = field(default_factory=list)
     label: Callable[[int], str] | None = None
 
+    def __post_init__(self) -> None:
+        """Names of files and folders need not be text; what is stored of them must be."""
+        self.entries = [_readable(entry) for entry in self.entries]
+
     @property
     def total(self) -> int:
         return len(self.entries)
 
     @property
     def numeric(self) -> bool:
-        return all(entry.label is None or entry.label.strip().isdigit() for entry in self.entries)
+        return all(entry.label is None or is_number(entry.label.strip()) for entry in self.entries)
 
     def survey(self, progress: Progress | None = None) -> Counter[Shape]:
         found: Counter[Shape] = Counter()
-        peeked = ahead(lambda part: [self.peek(i) for i in part], self._parts())
+        peeked = ahead(lambda part: [self.peek(i) for i in part], self._parts(_AT_ONCE))
         for shapes in told(peeked, progress, total=self.total):
             found.update(Shape(*shape) for shape in shapes if shape is not None)
         return found
 
-    def _parts(self) -> Iterator[range]:
-        for first in range(0, self.total, _AT_ONCE):
-            yield range(first, min(first + _AT_ONCE, self.total))
+    def _parts(self, size: int) -> Iterator[range]:
+        for first in range(0, self.total, size):
+            yield range(first, min(first + size, self.total))
 
     def join(self, votes: VoteTable) -> None:
         """Join by file name when the table knows every file, else by order where the source has one."""
         by_name = votes.by_name()
-        rows = [by_name.get(entry.source.rpartition("/")[2]) for entry in self.entries]
+        rows = [by_name.get(entry.source.replace("\\", "/").rpartition("/")[2]) for entry in self.entries]
         known = [row for row in rows if row is not None]
         if len(known) < len(rows):
             if not self.ordered:
@@ -104,6 +165,8 @@ class PictureReading:
             votes.check_length(self.total)
             known = list(range(self.total))
             self.notes.add("votes joined by the order of rows")
+        else:
+            votes.check_names([entry.source for entry in self.entries], known)
         for row, entry in zip(known, self.entries, strict=True):
             votes.check_usage(row, entry.split)
         pairs = zip(known, self.entries, strict=True)
@@ -112,7 +175,8 @@ class PictureReading:
     def blocks(self, shape: Shape, rejects: Rejects) -> Iterator[Block]:
         for row, source, reason in self.left_out:
             rejects.leave_out(row, source, reason)
-        for block, faults in ahead(lambda part: self._decoded(part, shape), self._parts()):
+        at_once = min(max(_BYTES_AT_ONCE // math.prod(shape), 1), _AT_ONCE)
+        for block, faults in ahead(lambda part: self._decoded(part, shape), self._parts(at_once)):
             for entry, reason in faults:
                 rejects.add(entry.row, entry.source, reason)
             yield block
@@ -132,6 +196,13 @@ class PictureReading:
         full = (shape.height, shape.width) if shape.channels == 1 else tuple(shape)
         images = np.stack(pixels) if pixels else np.zeros((0, *full), np.uint8)
         return Block(images, entries, grey=all(map(is_grey, pixels))), faults
+
+
+def _readable(entry: Entry) -> Entry:
+    if entry.source.isascii() and (entry.label or "").isascii():
+        return entry
+    label = None if entry.label is None else readable(entry.label)
+    return entry._replace(source=readable(entry.source), label=label)
 
 
 def from_files(
@@ -166,7 +237,7 @@ def _is_special(path: Path) -> bool:
     """Whether reading from it may never end: a pipe, a device, a socket. What is not there is none of these."""
     try:
         return not stat.S_ISREG(path.stat().st_mode)
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 

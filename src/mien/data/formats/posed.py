@@ -6,12 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from mien.data.formats import subjects
 from mien.data.formats.base import Entry, Names, Notes, not_this_format
-from mien.data.formats.pictures import PictureReading, from_files, pictures_under
+from mien.data.formats.pictures import PictureReading, all_pictures, from_files, some_pictures
 from mien.data.split import split_of
 
 _SAMPLE = 200
@@ -33,17 +32,18 @@ class PosedFaces:
     expressions: Mapping[str, str] = field(hash=False)
 
     def sniff(self, path: Path) -> bool:
-        return path.is_dir() and subjects.mostly(self.pattern, islice(pictures_under(path), _SAMPLE))
+        return path.is_dir() and subjects.mostly(self.pattern, some_pictures(path, _SAMPLE))
 
     def read(self, path: Path) -> PictureReading:
-        files = sorted(pictures_under(path)) if path.is_dir() else []
+        links = Notes()
+        files = all_pictures(path, links) if path.is_dir() else []
         if not any(self.pattern.match(subjects.base_name(file)) for file in files):
             raise not_this_format(path, self.name, f"no picture named as in {self.about}")
         pairs = [self._entry(row, file, path) for row, file in enumerate(files)]
         entries = [entry for entry, _ in pairs]
         names = Names(self.expressions, f"the codes in {self.about}")
         reading = from_files(entries, [place for _, place in pairs], root=path, names=names)
-        reading.notes = Notes(list(self._remarks(entries)))
+        reading.notes = Notes([*self._remarks(entries), *links.lines])
         return reading
 
     def _entry(self, row: int, file: str, root: Path) -> tuple[Entry, Path | str]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from mien.core.errors import MienError
+from mien.data.codes import is_number
 from mien.data.formats.base import Entry, Names, Notes, not_this_format
-from mien.data.formats.pictures import PictureReading, from_files, pictures_under
+from mien.data.formats.pictures import PictureReading, all_pictures, file_at, from_files, some_pictures
 
 LIST = "list_patition_label.txt"  # the authors' spelling
 # In the order and spelling of FER2013's classes, so that models trained on one set fit the other.
@@ -45,16 +45,22 @@ def _rows(path: Path) -> list[tuple[str, str]]:
     return [(cells[0], cells[-1] if len(cells) > 1 else "") for cells in cut]
 
 
-def _picture_folder(list_file: Path, first: str) -> tuple[Path, str]:
-    """The folder of the pictures and what their names add to the listed stem, by looking for the first of them."""
-    stem, suffix = Path(first).stem, Path(first).suffix
+def _named(listed: str, extra: str) -> str:
+    """The file that a line means, where files add `extra` to the stem that is listed."""
+    return f"{Path(listed).stem}{extra}{Path(listed).suffix}"
+
+
+def _picture_folder(list_file: Path, listed: list[str]) -> tuple[Path, str]:
+    """The folder of the pictures and what their names add to the listed stem, by looking for those `listed` first."""
+    sample = listed[:_SAMPLE]
     for base in (list_file.parent.parent, list_file.parent):
         for folder in _PICTURES:
             for extra in ("_aligned", ""):
-                if (base / folder / f"{stem}{extra}{suffix}").is_file():
+                if any(isinstance(file_at(base / folder, _named(name, extra)), Path) for name in sample):
                     return base / folder, extra
-    looked = ", ".join(_PICTURES)
-    raise MienError(f"{list_file}: its pictures, such as {stem}_aligned{suffix}, were not found", hint=f"in {looked}")
+    first, looked = _named(sample[0], "_aligned"), ", ".join(_PICTURES)
+    hint = f"looked for the first {len(sample)} in {looked}"
+    raise MienError(f"{list_file}: its pictures, such as {first}, were not found", hint=hint)
 
 
 def _split(name: str) -> str | None:
@@ -63,7 +69,7 @@ def _split(name: str) -> str | None:
 
 
 def _names(labels: set[str]) -> Names:
-    compound = any(label.isdigit() and int(label) > len(_BASIC) for label in labels)
+    compound = any(is_number(label) and int(label[:9]) > len(_BASIC) for label in labels)
     if not compound:
         return Names(_BASIC, "the codes of RAF-DB")
     return Names({str(i): name for i, name in enumerate(_COMPOUND, start=1)}, "the codes of RAF-DB's compound set")
@@ -73,8 +79,8 @@ def _from_list(list_file: Path) -> PictureReading:
     rows = _rows(list_file)
     if not rows:
         raise MienError(f"{list_file}: no pictures listed")
-    folder, extra = _picture_folder(list_file, rows[0][0])
-    files = [folder / f"{Path(name).stem}{extra}{Path(name).suffix}" for name, _ in rows]
+    folder, extra = _picture_folder(list_file, [name for name, _ in rows])
+    files = [folder / _named(name, extra) for name, _ in rows]
     entries = [
         Entry(i, f"{folder.name}/{file.name}", label, _split(name))
         for i, ((name, label), file) in enumerate(zip(rows, files, strict=True))
@@ -87,7 +93,7 @@ def _from_list(list_file: Path) -> PictureReading:
 
 def _in_class_folders(path: Path) -> list[str]:
     """A sample of pictures, when all of them are RAF-DB's aligned faces in folders named by a number."""
-    sample = list(islice(pictures_under(path), _SAMPLE)) if path.is_dir() else []
+    sample = some_pictures(path, _SAMPLE) if path.is_dir() else []
     fit = all(
         (match := _FILE.match(file.name)) and match["aligned"] and file.parent.name in _BASIC
         for file in map(PurePosixPath, sample)
@@ -96,7 +102,8 @@ def _in_class_folders(path: Path) -> list[str]:
 
 
 def _from_folders(path: Path) -> PictureReading:
-    files = sorted(pictures_under(path))
+    notes = Notes(["class folders 1 to 7 with RAF-DB's file names"])
+    files = all_pictures(path, notes)
     parents = [PurePosixPath(file).parent.name for file in files]
     entries = [
         Entry(row, file, parent, _split(PurePosixPath(file).name))
@@ -104,7 +111,7 @@ def _from_folders(path: Path) -> PictureReading:
     ]
     names = Names(_BASIC, "the codes of RAF-DB")
     reading = from_files(entries, [path / file for file in files], root=path, names=names)
-    reading.notes = Notes(["class folders 1 to 7 with RAF-DB's file names"])
+    reading.notes = notes
     return reading
 
 

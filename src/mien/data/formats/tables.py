@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from mien.core.errors import MienError
 from mien.core.files import atomic_path
 from mien.core.picture import SUFFIXES
 from mien.data.dataset import SPLITS, Dataset
 from mien.data.formats import names_file
-from mien.data.formats.base import Entry, Names, Progress, not_this_format
-from mien.data.formats.csv_rows import header_of
+from mien.data.formats.base import Entry, Names, Notes, Progress, not_this_format, with_codes
+from mien.data.formats.csv_rows import check_once, header_of, table_rows
 from mien.data.formats.lists import split_in
-from mien.data.formats.pictures import PictureReading, file_names, from_files, is_picture, write_pngs
+from mien.data.formats.overlap import Pair, joined
+from mien.data.formats.pictures import PictureReading, file_at, file_names, from_files, pictures_under, write_pngs
 from mien.data.split import split_of
 from mien.data.votes_file import FILE_NAME as VOTES_FILE
 from mien.data.votes_file import HEADER as VOTES_HEADER
@@ -27,18 +27,20 @@ _FILE = ("file", "filename", "file_name", "filepath", "file_path", "path", "pth"
 _LABEL = ("label", "labels", "class", "class_name", "emotion", "expression", "category", "target", "class_num",
           "class_id", "class_idx", "label_id", "y")  # fmt: skip
 _SPLIT = ("split", "usage", "set", "subset", "partition")
+_MISSING = "no such file"
 _SUBJECT = ("subject", "subject_id", "person", "person_id", "identity")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Places of the columns in a table; all but the file may be missing."""
+    """Places of the columns in a table, of which all but the file may be missing, and what the used ones are called."""
 
     file: int
     label: int | None
     split: int | None
     subject: int | None
     count: int
+    names: tuple[str, ...]
 
     @classmethod
     def of(cls, path: Path) -> Columns | None:
@@ -52,7 +54,8 @@ class Columns:
         )
         if file is None or (label is None and split_in(path.stem) != "test"):
             return None
-        return cls(file, label, split, subject, len(header))
+        used = tuple(header[place] for place in (file, label, split, subject) if place is not None)
+        return cls(file, label, split, subject, len(header), used)
 
 
 def _tables_at(path: Path) -> list[Path]:
@@ -70,49 +73,45 @@ class Finder:
 
     def find(self, name: str) -> Path | str:
         """The file, or why it cannot be told."""
-        if not name:
-            return "no file name"
-        direct = self.root / name
-        if direct.is_file():
+        direct = file_at(self.root, name)
+        if direct.is_file() if isinstance(direct, Path) else direct != _MISSING:
             return direct
-        beside = next((p for s in SUFFIXES if (p := direct.with_name(direct.name + s)).is_file()), None)
+        plain = PurePosixPath(name.replace("\\", "/"))
+        with_suffix = (file_at(self.root, f"{plain}{suffix}") for suffix in SUFFIXES)
+        beside = next((path for path in with_suffix if isinstance(path, Path) and path.is_file()), None)
         if beside is not None:
             return beside
-        found = self._by_name().get(Path(name).name, [])
+        found = self._by_name().get(plain.name, [])
         if len(found) > 1:
             return f"{len(found)} files have this name: say in which folder"
-        return found[0] if found else "no such file"
+        return found[0] if found else _MISSING
 
     def _by_name(self) -> dict[str, list[Path]]:
         if self._index is None:
             self._index = {}
-            for path in self.root.rglob("*"):
-                if is_picture(path.name):
-                    self._index.setdefault(path.name, []).append(path)
-                    self._index.setdefault(path.stem, []).append(path)
+            for path in map(self.root.joinpath, pictures_under(self.root)):
+                self._index.setdefault(path.name, []).append(path)
+                self._index.setdefault(path.stem, []).append(path)
         return self._index
 
 
-def _read_table(path: Path, first: int, finder: Finder) -> Iterator[tuple[Entry, Path | str]]:
+def _read_table(path: Path, first: int, finder: Finder) -> Iterator[Pair]:
     columns = Columns.of(path)
     assert columns is not None
+    check_once(path, header_of(path), columns.names)
     by_name = split_in(path.stem)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = (cells for cells in csv.reader(file) if cells)
-            next(rows)
-            for i, cells in enumerate(rows):
-                cells = [cell.strip() for cell in cells] + [""] * (columns.count - len(cells))
-                split = by_name
-                if columns.split is not None:
-                    split = split_of(cells[columns.split]) or cells[columns.split] or None
-                label = cells[columns.label] if columns.label is not None else None
-                subject = cells[columns.subject] or None if columns.subject is not None else None
-                name = cells[columns.file]
-                source = name or f"{path.name}#{i}"
-                yield Entry(first + i, source, label, split, subject=subject), finder.find(name)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MienError(f"{path}: cannot be read ({error})") from None
+    rows = table_rows(path)
+    next(rows)
+    for i, row in enumerate(rows):
+        cells = [cell.strip() for cell in row] + [""] * (columns.count - len(row))
+        split = by_name
+        if columns.split is not None:
+            split = split_of(cells[columns.split]) or cells[columns.split] or None
+        label = cells[columns.label] if columns.label is not None else None
+        subject = cells[columns.subject] or None if columns.subject is not None else None
+        name = cells[columns.file]
+        source = name or f"{path.name}#{i}"
+        yield Entry(first + i, source, label, split, subject=subject), finder.find(name)
 
 
 @dataclass(frozen=True)
@@ -130,11 +129,15 @@ class Tables:
         if not tables:
             raise not_this_format(path, self.name, f"no CSV with a file column ({', '.join(_FILE[:6])} …) and a label")
         finder = Finder(path if path.is_dir() else path.parent)
-        pairs: list[tuple[Entry, Path | str]] = []
+        parts: list[list[Pair]] = []
         for table in tables:
-            pairs += _read_table(table, len(pairs), finder)
-        entries, paths = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        reading = from_files(entries, paths, root=path, names=_names(path, entries), ordered=True)
+            parts.append(list(_read_table(table, sum(map(len, parts)), finder)))
+        notes = Notes()
+        pairs = joined(parts, notes)
+        entries = with_codes([entry for entry, _ in pairs])
+        places = [place for _, place in pairs]
+        reading = from_files(entries, places, root=path, names=_names(path, entries), ordered=True)
+        reading.notes = notes
         if reading.names is None and reading.numeric:
             reading.notes.add("labels are numbers without names: give --names FILE or --labels fer2013 to name them")
         return reading
