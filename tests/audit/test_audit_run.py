@@ -16,9 +16,12 @@ import pytest
 from PIL import Image
 
 from mien.cli.app import run
+from mien.cli.audit_run import _counted
 from mien.core.labels import FER2013
 from mien.data import dataset
-from mien.data.audit.finding import Severity
+from mien.data.audit.charts import draw
+from mien.data.audit.counts import Counts, count
+from mien.data.audit.finding import Plot, Severity
 from mien.data.audit.page import headline
 from mien.data.audit.run import Audit, Request, audit
 from mien.data.audit.write import to_json, write
@@ -182,6 +185,54 @@ def test_the_command_ends_with_one_when_something_is_severe(
     assert "report.html" in said
     assert run(["data", "audit", str(clean.path), "--out", str(tmp_path / "b")]) == 0
     assert "No trouble in this set" in capsys.readouterr().out
+
+
+def test_the_terminal_has_a_small_table_of_counts(
+    spoilt: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    run(["data", "audit", str(spoilt.path), "--out", str(tmp_path / "a")])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100 + len(str(tmp_path))
+    splits = count(spoilt.label, spoilt.split, FER2013.names).splits
+    head = next(i for i, line in enumerate(lines) if line.split() == ["pictures", *splits])
+    rows = [line.split() for line in lines[head + 1 : head + 8]]
+    assert {row[0]: [int(n) for n in row[1:]] for row in rows} == {
+        name: [spoilt.info.counts[split].get(name, 0) for split in splits] for name in FER2013.names
+    }
+    assert rows[-1][0] == "disgust", "the rarest class of train comes last"
+
+
+def test_of_many_classes_the_terminal_shows_the_commonest_and_the_rarest() -> None:
+    names = tuple(f"c{i:03}" for i in range(200))
+    table = _counted(Counts(np.arange(200)[None], ("train",), names))
+    shown = list(table.columns[0].cells)
+    assert len(shown) == 21
+    assert shown[0] == "c199"
+    assert shown[-1] == "c000"
+    assert shown[10] == "… 180 more"
+
+
+def test_a_chart_of_many_classes_shows_the_first_sixty_and_says_so() -> None:
+    many = Plot("Pictures", tuple(f"c{i}x" for i in range(200)), {"train": np.arange(200)}, "pictures")
+    drawn = draw(many, salt="0")
+    assert "Pictures: the first 60 of 200" in drawn
+    assert "c59x" in drawn
+    assert "c60x" not in drawn
+    assert "the first" not in draw(Plot("Pictures", ("a", "b"), {"train": np.arange(2)}), salt="0")
+
+
+def test_what_cannot_be_written_is_told_before_anything_is_looked_at(
+    clean: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien.cli.audit_run.audit", lambda *_, **__: pytest.fail("looked at pictures"))
+    (tmp_path / "file").write_text("mine")
+    assert run(["data", "audit", str(clean.path), "--out", str(tmp_path / "file")]) == 2
+    assert "is a file, not a folder" in capsys.readouterr().err
+    assert run(["data", "audit", str(clean.path), "--out", str(tmp_path / "file" / "audit")]) == 2
+    (tmp_path / "corrections.csv").write_text("my notes\n")
+    assert run(["data", "audit", str(clean.path), "--out", str(tmp_path), "--labels"]) == 2
+    assert "not a file of corrections" in capsys.readouterr().err
 
 
 def test_json_is_one_object_and_files_go_into_the_set_if_not_told_otherwise(

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from mien.data.audit import candidates
 from mien.data.audit import copies as module
 from mien.data.audit import hashes as hashing
+from mien.data.audit.candidates import Candidates, Ties
 from mien.data.audit.copies import Copies, find_copies, pixel_digests
 from mien.data.audit.descriptor import coefficients, odd, thumbnails
 from mien.data.audit.search import near_pairs
@@ -27,7 +29,7 @@ def found(copies: Copies) -> set[tuple[int, int, bool]]:
 
 def as_in_large_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Search by shuffles, as is done where comparing all hashes would take too long."""
-    monkeypatch.setattr(module, "near_pairs", partial(near_pairs, few=0))
+    monkeypatch.setattr(candidates, "near_pairs", partial(near_pairs, few=0))
 
 
 @pytest.fixture(params=["small set", "large set"])
@@ -138,6 +140,65 @@ def test_by_hashes_all_is_found_that_comparing_all_finds(scenes: Make, monkeypat
     assert found(find_copies(images)) == expected
 
 
+def test_many_copies_of_some_pictures_hide_no_copies_of_others(scenes: Make) -> None:
+    """130 groups of 13 have more pairs than a round looks at, all of them nearer than those of the others."""
+    rng = np.random.default_rng(0)
+    images = scenes(230)
+    many = [(images[:130] * (1 - 0.01 * i)).astype(np.uint8) for i in range(13)]
+    noisy = np.clip(images[130:] + rng.normal(0, 8, images[130:].shape), 0, 255).astype(np.uint8)
+    copies = find_copies(np.concatenate([*many, images[130:], noisy]))
+    assert (np.bincount(copies.group)[:130] == 13).all()
+    assert (copies.group[1690:1790] == copies.group[1790:]).all()
+    assert (copies.group >= 0).all()
+    assert copies.left == 0
+    assert copies.looked < 2 * module._ROUND_ALWAYS, "what chains tie is not looked at again"
+
+
+def test_a_search_in_parts_finds_what_one_search_finds(scenes: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_in_large_sets(monkeypatch)
+    rng = np.random.default_rng(1)
+    images = np.concatenate([scenes(40)] * 6)
+    images = np.clip(images + rng.normal(0, 6, images.shape), 0, 255).astype(np.uint8)
+    expected = find_copies(images)
+    searches: list[int] = []
+
+    def counted(words: np.ndarray, distance: int, *, beyond: int, **rest: int) -> tuple[np.ndarray, np.ndarray]:
+        searches.append(beyond)
+        return near_pairs(words, distance, beyond=beyond, few=0, **{**rest, "enough": 300})
+
+    monkeypatch.setattr(candidates, "near_pairs", counted)
+    # A part is done when it holds as many pairs as it may, which here is fewer than the module says.
+    monkeypatch.setattr(candidates, "_ENOUGH_ALWAYS", 0)
+    monkeypatch.setattr(candidates, "_ENOUGH_A_PICTURE", 300 / len(images))
+    assert (find_copies(images).group == expected.group).all()
+    assert len(searches) > 1
+    assert searches == sorted(set(searches))
+
+
+def test_what_was_not_looked_at_is_counted(scenes: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = scenes(60)
+    images = np.concatenate([images, images[:30] // 2])
+    assert find_copies(images).doubt == ""
+    monkeypatch.setattr(module, "_STRANGERS_ALWAYS", 0)
+    monkeypatch.setattr(module, "_STRANGERS_A_PICTURE", 0)
+    copies = find_copies(images)
+    assert (copies.looked, len(copies.pairs)) == (0, 0)
+    assert copies.left >= 30
+    assert f"of {copies.left} pairs that could be copies, the nearest 0 were looked at" in copies.doubt
+
+
+def test_ties_know_which_way_round_pictures_are_copies() -> None:
+    def of(*pairs: tuple[int, int, bool]) -> Candidates:
+        table = np.array(pairs)
+        return Candidates(table[:, :2], table[:, 2].astype(bool), np.zeros(len(pairs), np.int64))
+
+    ties = Ties(6)
+    ties.add(of((0, 1, True), (2, 3, False)))
+    ties.add(of((1, 2, True)))
+    asked = of((0, 2, False), (0, 2, True), (1, 3, True), (1, 3, False), (0, 4, False), (4, 5, False))
+    assert ties.has(asked).tolist() == [True, False, True, False, False, False]
+
+
 def test_the_same_set_gives_the_same_copies_again(scenes: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     as_in_large_sets(monkeypatch)
     images = scenes(100)
@@ -183,6 +244,15 @@ def test_all_near_hashes_are_found_where_few_bits_differ(seed: int) -> None:
     pairs, distance = near_pairs(words, 10, few=0)
     assert pairs.tolist() == [[i, 400 + i] for i in range(400)]
     assert (distance == 8).all()
+
+
+def test_what_is_nearer_can_be_left_out() -> None:
+    rng = np.random.default_rng(0)
+    words = hashing.pack((rng.random((1, 128)) < 0.5) ^ (rng.random((200, 128)) < 0.05))
+    every, apart = near_pairs(words, 30)
+    some, distance = near_pairs(words, 30, beyond=12)
+    assert some.tolist() == every[apart > 12].tolist()
+    assert (distance == apart[apart > 12]).all()
 
 
 def test_of_more_near_hashes_than_enough_the_nearest_are_kept() -> None:

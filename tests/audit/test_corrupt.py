@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mien.core.errors import MienError
-from mien.data.audit.corrupt import corrupt
+from mien.data.audit.corrupt import check, corrupt
 from mien.data.audit.finding import Severity
+from mien.data.dataset import Dataset
+from mien.data.derive import derive
 from mien.data.rejects import Reject, Rejects, read
 
 
@@ -53,3 +56,11 @@ def test_a_file_that_is_no_list_of_rejects_is_refused(text: str, tmp_path: Path)
     (tmp_path / "rejects.csv").write_text(text)
     with pytest.raises(MienError, match="cannot be read"):
         read(tmp_path / "rejects.csv")
+
+
+def test_of_a_derived_set_nothing_is_claimed(bar_set: Dataset, tmp_path: Path) -> None:
+    assert "could be read" in check(bar_set)[0].verdict
+    part = derive(bar_set, tmp_path / "part", rule={"verb": "subset"}, rows=np.arange(40))
+    [found] = check(part)
+    assert found.verdict == "Not known for a derived set: audit the set that it was made of, bars."
+    assert found.figures == {"pictures": None, "share": None}

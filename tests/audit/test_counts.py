@@ -33,6 +33,14 @@ def test_the_effective_number_is_the_sum_of_a_geometric_series() -> None:
 
 
 @pytest.mark.parametrize(
+    ("train", "ratio"), [((100, 100, 100), 1), ((0, 100, 100), 1), ((1, 50, 3000), 2591.93), ((0, 0, 0), 1)]
+)
+def test_effective_numbers_are_compared_between_classes_that_are_there(train: tuple[int, ...], ratio: float) -> None:
+    found = counts(*labelled(train=train, val=(1, 1, 1)), NAMES)
+    assert found.figures["effective_largest_to_smallest"] == pytest.approx(ratio, abs=0.01)
+
+
+@pytest.mark.parametrize(
     ("smallest", "severity"), [(3000, Severity.FINE), (700, Severity.NOTE), (250, Severity.WARNING)]
 )
 def test_imbalance_of_train_is_judged_by_the_largest_and_smallest_class(smallest: int, severity: Severity) -> None:
@@ -68,6 +76,12 @@ def test_a_class_measured_on_few_pictures_says_how_far_off_its_recall_may_be() -
     assert found.severity is Severity.NOTE
     # ±1.96·√(.25/16) is ±24.5 points.
     assert "angry in val (16 pictures: recall ±24 points)" in found.verdict
+
+
+def test_of_many_such_classes_the_one_with_the_fewest_pictures_is_named() -> None:
+    found = counts(*labelled(train=(500, 500, 500), val=(30, 16, 90), test=(99, 50, 99)), NAMES)
+    assert "3 classes in val, of which happy in val (16 pictures: recall ±24 points) has the fewest." in found.verdict
+    assert "Too few to measure well: happy in test (50 pictures: recall ±14 points)." in found.verdict
 
 
 def test_a_set_without_labels_is_counted_all_the_same() -> None:

@@ -143,15 +143,56 @@ def test_severity_goes_by_what_is_gained() -> None:
     assert severe.figures["val_gain_points"] == pytest.approx(100 * 0.05 * 0.3)
 
 
+def test_a_split_that_was_seen_whole_is_severe_even_where_labels_disagree() -> None:
+    split, label = np.repeat(["train", "val"], [1000, 200]), np.zeros(1200, int)
+    label[1000:1080] = 1
+    whole = leakage(copies_of(1200, exact=tuple((i, 1000 + i) for i in range(200))), label, split)
+    assert whole.figures["val_gain_points"] == pytest.approx(-10)
+    assert whole.severity is Severity.SEVERE
+    few = leakage(copies_of(1200, exact=tuple((i, 1000 + i) for i in range(2))), label, split)
+    stranger = leakage(copies_of(1200, near=((0, 1000),)), label, split)
+    assert [few.severity, stranger.severity] == [Severity.WARNING, Severity.NOTE]
+
+
+def test_without_labels_a_leak_counts_as_if_they_agreed() -> None:
+    split = np.repeat(["train", "val"], 1000)
+    copies = copies_of(2000, near=tuple((i, 1000 + i) for i in range(20)))
+    assert leakage(copies, np.full(2000, -1), split).severity is Severity.SEVERE
+
+
 def test_copies_within_a_split_do_not_leak(ten: Copies) -> None:
     finding = leakage(ten, np.zeros(10, int), split_of("tttvvvttxx"))
     assert finding.severity == Severity.FINE
     assert finding.verdict == "No picture of val and test has a copy in train."
 
 
-def test_copies_between_val_and_test_are_counted(ten: Copies) -> None:
+def test_copies_between_val_and_test_are_listed_with_their_copy(ten: Copies) -> None:
     finding = leakage(ten, np.zeros(10, int), split_of("tttvxxtttt"))
     assert finding.figures["test_copies_in_val"] == 2
+    assert finding.rows.tolist() == [4, 5]
+    assert finding.columns["copy_in_val"].tolist() == [3, 3]
+    assert finding.columns["copy_in_train"].tolist() == [-1, -1]
+    assert "2 pictures of test (100.0\u00a0%) have a copy in val: what is chosen on val is chosen" in finding.verdict
+    assert [sheet.rows.tolist() for sheet in finding.sheets] == [[4, 3, 5, 3]]
+
+
+@pytest.mark.parametrize(
+    ("count", "severity"), [(1, Severity.NOTE), (2, Severity.WARNING), (10, Severity.SEVERE), (200, Severity.SEVERE)]
+)
+def test_the_share_of_test_that_is_in_val_decides(count: int, severity: Severity) -> None:
+    split = np.repeat(["train", "val", "test"], [100, 200, 200])
+    copies = copies_of(500, exact=tuple((100 + i, 300 + i) for i in range(count)))
+    assert leakage(copies, np.zeros(500, int), split).severity is severity
+
+
+def test_where_not_all_candidates_were_looked_at_nothing_is_fine(bar_set: Dataset) -> None:
+    none = copies_of(len(bar_set))
+    left = Copies(none.first, none.pairs, none.mirrored, none.correlation, looked=70_000, left=5000)
+    clean, open_ = (check(bar_set, lambda _done, _total: None, copies) for copies in (none, left))
+    assert {one.severity for one in clean} == {Severity.FINE}
+    assert [one.severity for one in open_] == [Severity.FINE] + [Severity.NOTE] * 4
+    assert "of 75,000 pairs that could be copies, the nearest 70,000 were looked at" in open_[1].verdict
+    assert open_[1].figures["candidates_left"] == 5000
 
 
 def test_a_set_of_train_alone_cannot_leak(ten: Copies) -> None:

@@ -85,20 +85,21 @@ def votes(**counts: int) -> list[int]:
 
 
 def test_a_label_has_no_vote_when_no_voter_chose_its_meaning() -> None:
-    labels = np.array([FER2013.index(n) for n in ("angry", "angry", "happy", "sad", "fear")] + [-1])
+    labels = np.array([FER2013.index(n) for n in ("angry", "angry", "happy", "happy", "sad", "fear")] + [-1])
     table = np.array(
         [
             votes(anger=1, neutral=9),
             votes(sadness=10),
-            votes(NF=10),
+            votes(NF=7, unknown=3),  # nobody saw an expression
+            votes(NF=9, sadness=1),
             votes(),  # nobody was asked
             votes(fear=10),
             votes(fear=10),
         ]
     )
     checkable, none = without_vote(labels, FER2013, table)
-    assert checkable.tolist() == [True, True, True, False, True, False]
-    assert none.tolist() == [False, True, True, False, False, False]
+    assert checkable.tolist() == [True, True, False, True, False, True, False]
+    assert none.tolist() == [False, True, False, True, False, False, False]
 
 
 def test_labels_that_voters_could_not_choose_are_not_checked() -> None:

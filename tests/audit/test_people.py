@@ -22,6 +22,7 @@ def test_people_of_train_who_are_met_again_are_named_with_their_pictures() -> No
         "test_met_share": 1.0,
         "val_met": 1,
         "val_met_share": 0.33333,
+        "test_met_in_val": 0,
     }
     assert found.sheets[0].rows.tolist() == [1, 0, 3, 2]
     assert "1 of 1 picture in test (100\u00a0%) and 1 of 3 pictures in val (33\u00a0%) show people" in found.verdict
@@ -33,3 +34,16 @@ def test_people_who_keep_to_their_split_and_unknown_ones_are_fine() -> None:
     found = people(subject, split)
     assert found.severity is Severity.FINE
     assert "None of 1 person of train is in another split." in found.verdict
+
+
+def test_people_of_val_who_are_met_in_test_are_named_as_well() -> None:
+    subject = np.array(["ann", "bob", "bob", "cy", "", ""])
+    split = np.array(["train", "val", "test", "test", "val", "test"])
+    found = people(subject, split)
+    assert found.severity is Severity.WARNING
+    assert found.rows.tolist() == [2]
+    assert found.figures["test_met_in_val"] == 1
+    assert "None of 1 person of train is in another split." in found.verdict
+    assert "1 of 3 pictures in test (33\u00a0%) show people who are in val, too." in found.verdict
+    assert [sheet.rows.tolist() for sheet in found.sheets] == [[2, 1]]
+    assert found.action

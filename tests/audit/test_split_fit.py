@@ -21,6 +21,13 @@ def test_splits_drawn_at_random_look_alike(drawn: np.ndarray, split: np.ndarray)
     assert "val looks like train" in found.verdict
 
 
+def test_noise_that_was_divided_at_random_looks_alike() -> None:
+    split = np.repeat(["train", "val"], 200)
+    for seed in range(3):
+        images = np.random.default_rng(seed).integers(0, 256, (400, 32, 32)).astype(np.uint8)
+        assert split_fit(images, split).severity is Severity.FINE
+
+
 def test_a_darker_val_is_told_apart_and_the_reason_is_named(drawn: np.ndarray, split: np.ndarray) -> None:
     drawn = drawn.copy()
     drawn[split == "val"] = drawn[split == "val"] // 2

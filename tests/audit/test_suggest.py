@@ -11,9 +11,11 @@ import pytest
 from mien.core.errors import MienError
 from mien.data import corrections
 from mien.data.audit.finding import Finding, Severity
-from mien.data.audit.suggest import suggestions, write_corrections
+from mien.data.audit.suggest import path_of_old, suggestions, write_corrections
+from mien.data.correct_packed import correct_packed
 from mien.data.corrected import locate
 from mien.data.dataset import Dataset
+from mien.data.derive import derive
 
 
 def doubting(*rows: int, suggested: str = "happy") -> Finding:
@@ -61,14 +63,37 @@ def test_another_audit_keeps_what_was_decided(bar_set: Dataset, tmp_path: Path) 
     assert (lines[7].action, lines[30].action, lines[99].action) == ("", "keep", "drop")
 
 
-def test_decisions_about_other_pixels_or_labels_are_let_go(bar_set: Dataset, tmp_path: Path) -> None:
+def test_decisions_about_other_pixels_or_labels_go_to_a_file_of_their_own(bar_set: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     write_corrections(path, bar_set, doubting(4, 99))
     lines = corrections.read(path)
-    other = [replace(lines[0], sha256="0" * 64, action="drop"), replace(lines[1], label="contempt", action="drop")]
+    other = [replace(lines[0], sha256="0" * 64, action="drop"), replace(lines[1], label="contempt", action="keep")]
     corrections.write(path, other)
-    write_corrections(path, bar_set, doubting(4))
+    assert write_corrections(path, bar_set, doubting(4)) == 2
     assert [(line.row, line.action) for line in corrections.read(path)] == [(4, "")]
+    assert corrections.read(path_of_old(path)) == other
+    corrections.write(path, [other[0], replace(lines[0], source="gone", action="drop")])
+    assert write_corrections(path, bar_set, doubting(4)) == 2
+    assert len(corrections.read(path_of_old(path))) == 3, "added to those of before, each once"
+
+
+def test_decisions_follow_their_pictures_when_rows_have_moved(bar_set: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    write_corrections(path, bar_set, doubting(30, 4, 99))
+    decide(path, 30, "keep")
+    decide(path, 4, "relabel", "fear")
+    decide(path, 99, "drop")
+    corrected = correct_packed(bar_set.path, tmp_path / "new", path).dataset
+    assert write_corrections(path, corrected, doubting(7, 29)) == 2, "the one that was dropped, and the relabelled one"
+    row = corrected.column("source").tolist().index("bar0030")
+    kept = next(line for line in corrections.read(path) if line.action)
+    assert (kept.source, kept.action, kept.row) == ("bar0030", "keep", row)
+    assert {line.action for line in corrections.read(path_of_old(path))} == {"relabel", "drop"}
+    first = derive(bar_set, tmp_path / "shifted", rule={}, rows=np.arange(20, 160))
+    write_corrections(path, bar_set, doubting(30))
+    decide(path, 30, "keep")
+    assert write_corrections(path, first, doubting(3)) == 0
+    assert [(line.row, line.action) for line in corrections.read(path)] == [(3, ""), (10, "keep")]
 
 
 def test_a_file_that_cannot_be_read_is_not_overwritten(bar_set: Dataset, tmp_path: Path) -> None:

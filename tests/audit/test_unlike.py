@@ -36,6 +36,16 @@ def test_a_set_of_faces_alone_is_fine(drawn: np.ndarray) -> None:
     assert not len(found.rows)
 
 
+@pytest.mark.parametrize(("count", "said"), [(0, True), (1, True), (49, True), (50, False)])
+def test_of_few_pictures_nothing_is_said(count: int, said: bool) -> None:
+    odd = np.zeros(count, np.float32)
+    odd[:1] = 99
+    found = not_a_face(odd)
+    assert ("too few to say" in found.verdict) == said
+    assert (found.severity is Severity.FINE) == said
+    assert len(found.rows) == (not said)
+
+
 def test_light_and_contrast_play_no_part(drawn: np.ndarray) -> None:
     # Multiplied and shifted without clipping: every edge stays where it is.
     dim = (drawn // 2 + 30).astype(np.uint8)
@@ -92,7 +102,7 @@ def test_writing_and_noise_like_a_picture_stand_out(drawn: np.ndarray) -> None:
 
 
 def test_flat_pictures_alone_are_all_odd() -> None:
-    images = np.full((30, 16, 16), 7, np.uint8)
+    images = np.full((60, 16, 16), 7, np.uint8)
     assert (unlike.oddness(images) == np.inf).all()
     assert not len(not_a_face(unlike.oddness(images)).rows)
 

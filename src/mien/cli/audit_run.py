@@ -12,34 +12,49 @@ from rich.markup import escape
 from rich.table import Table
 
 from mien.cli.output import console, print_json, progress
+from mien.cli.writable import check_folder
+from mien.core.errors import command as shell
 from mien.core.recipe import Recipe
+from mien.data import corrections as corrections_file
 from mien.data.audit import label_errors
+from mien.data.audit.counts import Counts, count
 from mien.data.audit.finding import Finding, Severity
 from mien.data.audit.page import headline
 from mien.data.audit.run import Audit, Judge, Request, Watch, audit
-from mien.data.audit.suggest import write_corrections
+from mien.data.audit.suggest import path_of_old, write_corrections
 from mien.data.audit.write import JSON, PAGE, write
 from mien.data.corrections import FILE_NAME as CORRECTIONS
 from mien.data.dataset import Dataset, load
 from mien.data.formats.base import Progress
 
 _NETS = "nets"  # answers of the nets that judge labels, so that an interrupted audit goes on
+_MOST_CLASSES = 20  # in the terminal
 _STYLES = {Severity.SEVERE: "bold red", Severity.WARNING: "yellow", Severity.NOTE: "cyan", Severity.FINE: "green"}
 
 
 def run(packed: Path, folder: Path, *, recipe: Recipe | None, labels: bool, as_json: bool) -> Severity:
     """Audit a packed set, write the files into `folder`, print what was found, and return the worst of it."""
     data = load(packed)
+    _check_before(folder, labels=labels)
     request = Request(inputs=_inputs(data, recipe) if recipe else None, judge=_judge(data, folder) if labels else None)
     with _watching() as watch:
         done = audit(data, request=request, watch=watch)
     said = write(done, folder)
-    corrections = _corrections(done, folder)
+    corrections, old = _corrections(done, folder)
     if as_json:
         print_json({**said, "folder": str(folder), "corrections": str(corrections) if corrections else None})
     else:
         _print(done, folder, corrections, hint=not labels)
+        if corrections is not None and old:
+            console.print(f"[dim]{old:,} decisions fit no label of this set: {path_of_old(corrections).name}[/dim]")
     return done.worst
+
+
+def _check_before(folder: Path, *, labels: bool) -> None:
+    """Raise MienError for what would stop the audit at its end, after minutes."""
+    check_folder(folder)
+    if labels and (folder / CORRECTIONS).is_file():
+        corrections_file.read(folder / CORRECTIONS)
 
 
 def _inputs(data: Dataset, recipe: Recipe) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -58,13 +73,15 @@ def _judge(data: Dataset, folder: Path) -> Judge:
     return judge
 
 
-def _corrections(done: Audit, folder: Path) -> Path | None:
-    """The file of corrections that the judged labels suggest; None when none was judged."""
+def _corrections(done: Audit, folder: Path) -> tuple[Path | None, int]:
+    """The file of corrections that the judged labels suggest, and how many decisions in it no longer fit.
+
+    None when no label was judged.
+    """
     finding = next((one for one in done.findings if one.name == label_errors.NAME), None)
     if finding is None:
-        return None
-    write_corrections(folder / CORRECTIONS, done.data, finding)
-    return folder / CORRECTIONS
+        return None, 0
+    return folder / CORRECTIONS, write_corrections(folder / CORRECTIONS, done.data, finding)
 
 
 @contextmanager
@@ -83,9 +100,12 @@ def _watching() -> Iterator[Watch]:
 def _print(done: Audit, folder: Path, corrections: Path | None, *, hint: bool) -> None:
     console.print(f"[bold]{escape(done.data.info.name)}[/bold] · {escape(headline(done.findings))}\n")
     console.print(_table(done.findings))
+    data = done.data
+    console.print()
+    console.print(_counted(count(data.label, data.split, data.labels.names)))
     console.print(f"\n[dim]written to {escape(str(folder))}: {PAGE}, {JSON}, findings/[/dim]")
     if corrections is not None:
-        console.print(f"[dim]labels to look at: mien data review {escape(str(folder))}[/dim]")
+        console.print(f"[dim]labels to look at: {escape(shell('data', 'review', folder))}[/dim]")
     if hint:
         console.print("[dim]--labels judges the labels as well, which takes minutes[/dim]")
 
@@ -99,4 +119,20 @@ def _table(findings: tuple[Finding, ...]) -> Table:
     for finding in sorted(findings, key=lambda one: -one.severity.rank):
         style = _STYLES[finding.severity]
         table.add_row(f"[{style}]{finding.severity}[/]", escape(finding.name), escape(finding.verdict))
+    return table
+
+
+def _counted(found: Counts) -> Table:
+    """Pictures by class and split, the rarest class of train last; of many classes the first and the last."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("pictures", no_wrap=True, max_width=40)
+    for split in found.splits:
+        table.add_column(escape(split), justify="right", no_wrap=True)
+    order = np.argsort(-found.table[0], kind="stable").tolist() if len(found.table) else []
+    rows = [(found.names[i], [f"{n:,}" for n in found.table[:, i].tolist()]) for i in order]
+    if len(rows) > _MOST_CLASSES:
+        half = _MOST_CLASSES // 2
+        rows[half:-half] = [(f"… {len(rows) - 2 * half:,} more", [""] * len(found.splits))]
+    for name, numbers in rows:
+        table.add_row(escape(name), *numbers)
     return table

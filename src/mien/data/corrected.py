@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,26 +81,41 @@ def locate(table: pa.Table, labels: LabelSet, corrections: Sequence[Correction],
     Raises:
         MienError: a line is about a picture or a label that this manifest does not have, or stands there twice.
     """
+    find, places = finder(table, labels), []
+    seen: set[int] = set()
+    for line in corrections:
+        try:
+            places.append(find(line))
+        except MienError as error:
+            raise MienError(f"{path}: row {line.row} ({line.source}): {error}", hint=_HINT) from None
+        if places[-1] in seen:
+            raise MienError(
+                f"{path}: row {line.row} ({line.source}) stands there twice", hint="delete one of the lines"
+            )
+        seen.add(places[-1])
+    return places
+
+
+def finder(table: pa.Table, labels: LabelSet) -> Callable[[Correction], int]:
+    """A function that gives the row of the manifest a line is about, or raises MienError, which says what differs."""
     sources, hashes = table.column("source").to_pylist(), table.column("sha256").to_pylist()
     ids = table.column("label").to_pylist()
-    by_source = {source: place for place, source in enumerate(sources)}
-    places: list[int] = []
-    for line in corrections:
-        where = f"{path}: row {line.row} ({line.source})"
-        at_home = line.row < len(sources) and sources[line.row] == line.source
-        place = line.row if at_home else by_source.get(line.source)
+    pictures = {picture: place for place, picture in enumerate(zip(sources, hashes, strict=True))}
+    known = set(sources)
+
+    def find(line: Correction) -> int:
+        wanted = (line.source, line.sha256)
+        at_home = line.row < len(sources) and (sources[line.row], hashes[line.row]) == wanted
+        place = line.row if at_home else pictures.get(wanted)
         if place is None:
-            raise MienError(f"{where}: this set has no such picture", hint=_HINT)
-        if hashes[place] != line.sha256:
-            raise MienError(f"{where}: this set has other pixels there", hint=_HINT)
+            differs = "other pixels there" if line.source in known else "no such picture"
+            raise MienError(f"this set has {differs}")
         if ids[place] < 0 or labels.index(line.label) != ids[place]:
             own = labels.names[ids[place]] if ids[place] >= 0 else "no label"
-            raise MienError(f"{where}: labelled {own!r} in this set, {line.label!r} in the file", hint=_HINT)
-        places.append(place)
-    if len(set(places)) < len(places):
-        twice = corrections[next(i for i, place in enumerate(places) if place in places[:i])]
-        raise MienError(f"{path}: row {twice.row} ({twice.source}) stands there twice", hint="delete one of the lines")
-    return places
+            raise MienError(f"labelled {own!r} in this set, {line.label!r} in the file")
+        return place
+
+    return find
 
 
 def _id_of(line: Correction, labels: LabelSet, path: Path) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pyarrow.csv import read_csv
+from pyarrow.csv import ConvertOptions, read_csv
 
 from mien.core.errors import MienError, unknown_name
 from mien.core.labels import LabelSet, canonical, identify
@@ -163,26 +163,36 @@ def _in_splits(parent: Dataset, splits: tuple[str, ...]) -> Mask:
     return np.isin(parent.split, splits)
 
 
+# A source may look like a number, such as 007.
+_AS_TEXT = ConvertOptions(column_types={"source": pa.string()})
+
+
 def listed(parent: Dataset, path: Path) -> Mask:
     """Mask (N,) of the rows of `parent` that the Parquet file of a finding, or a CSV file, lists in its column `row`.
+
+    A file without any row leaves nothing out.
 
     Raises:
         MienError: the file cannot be read, has no such column, or is about another set.
     """
     is_csv = path.suffix.lower() == ".csv"
     try:
-        table = read_csv(path) if is_csv else pq.read_table(path)
+        table = read_csv(path, convert_options=_AS_TEXT) if is_csv else pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
         kind = "CSV" if is_csv else "Parquet"
         raise MienError(
             f"{path}: not a {kind} file ({error})", hint="mien data audit writes findings/*.parquet"
         ) from None
-    if "row" not in table.column_names or not pa.types.is_integer(table.schema.field("row").type):
+    known = "row" in table.column_names
+    if known and not len(table):
+        return np.zeros(len(parent), bool)
+    if not known or not pa.types.is_integer(table.schema.field("row").type):
         raise MienError(f"{path}: no column `row` with whole numbers", hint="mien data audit writes such files")
     rows = np.asarray(table.column("row").to_numpy(), np.int64)
-    other = len(rows) and (rows.min() < 0 or rows.max() >= len(parent))
+    other = bool(rows.min() < 0 or rows.max() >= len(parent))
     if not other and "source" in table.column_names:
-        other = bool((parent.column("source")[rows] != table.column("source").to_numpy(zero_copy_only=False)).any())
+        sources = np.array([str(source) for source in table.column("source").to_pylist()], np.str_)
+        other = bool((parent.column("source")[rows].astype(np.str_) != sources).any())
     if other:
         raise MienError(
             f"{path}: lists rows of another set than {parent.path or parent.info.name}", hint="audit it again"

@@ -51,7 +51,7 @@ def _align(a: Floats, b: Floats, steps: int) -> Floats:
     most = np.array([MOST_SHIFT * side, MOST_SHIFT * side, MOST_ZOOM, MOST_ROTATION], np.float32)
     p, best = np.zeros((len(a), 4), np.float32), np.full(len(a), -1, np.float32)
     for step in range(steps + 1):
-        seen = _standard(_sample(b, *_places(y, x, p, side)))
+        seen = _standard(_sample(b, *_places(y, x, p, side)) if step else _rows(b[inner]))
         correlation = np.einsum("nk,nk->n", target, seen)
         best = np.maximum(best, correlation)
         if step < steps:

@@ -12,26 +12,26 @@ from numpy.typing import NDArray
 
 from mien.data.audit import hashes as hashing
 from mien.data.audit.align import aligned_correlation
+from mien.data.audit.candidates import DISTANCE, Candidates, Ties, search
 from mien.data.audit.descriptor import Floats, Pixels, blocks, thumbnails
 from mien.data.audit.groups import Groups, groups_of
-from mien.data.audit.search import Pairs, near_pairs
+from mien.data.audit.search import Pairs
 from mien.data.dataset import Dataset
 from mien.data.formats.base import Progress
 
 # Hashes propose, the laying of one picture over the other decides: calibrated on FER2013, see docs/duplicates.md.
-# There strangers differ in 64 ± 6.3 of 128 bits, and beyond 36 most pairs that are found are strangers.
-DISTANCE = 36
 # The correlation that makes a copy. It may be lower, as heavy blur or a line of text printed over the picture leaves
 # it, where hashes are nearer than those of strangers by more deviations: on FER2013, at 38, 28, 20 and 12 bits.
 DEVIATIONS, CORRELATION = (4.0, 5.7, 7.0, 8.2), (0.98, 0.96, 0.90, 0.80)
 SIDE = 24
 # Shares of the side that inner parts of a picture lack at each edge: copies may be cut about twice as much at one.
 CUTS = (1 / 24, 1 / 12)
-_PLAIN, _TURNED = 0, 1  # the views of a picture whose hashes are compared, before the inner parts
 # In smaller sets it is not known how near strangers come.
 _FEWEST, _STRANGERS = 100, 20_000
-# Pairs that are looked at closely, the nearest first: strangers who look alike grow with the square of the set.
-_PAIRS_A_PICTURE, _PAIRS_ALWAYS = 0.5, 10_000
+# Pairs of a round, after which those go that other pairs tie already.
+_ROUND_A_PICTURE, _ROUND_ALWAYS = 0.5, 10_000
+# Strangers that are looked at closely, the nearest first: those who look alike grow with the square of the set.
+_STRANGERS_A_PICTURE, _STRANGERS_ALWAYS = 1.0, 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +41,19 @@ class Copies:
     Attributes:
         first: position (N,) of the first picture with the very same pixels: its own where it is the first.
         pairs: positions (P, 2) of pictures that look the same without being equal, lower position first; of equal
-            pictures only the first is named.
+            pictures only the first is named, and of a large group not every pair that others tie already.
         mirrored: whether they do so as mirror images (P,).
         correlation: of their grey levels, once laid over each other (P,).
+        looked: candidates that were laid over each other.
+        left: candidates that were not, in a large set with too many strangers who look alike.
     """
 
     first: NDArray[np.int64]
     pairs: Pairs
     mirrored: NDArray[np.bool_]
     correlation: Floats
+    looked: int = 0
+    left: int = 0
 
     @cached_property
     def exact(self) -> Pairs:
@@ -62,6 +66,14 @@ class Copies:
         """Group ids (N,) of all copies, near and mirrored ones too; −1 for pictures without a copy."""
         ids: Groups = groups_of(len(self.first), np.concatenate([self.exact, self.pairs]))
         return ids
+
+    @property
+    def doubt(self) -> str:
+        """A sentence where not all candidates were looked at; else empty."""
+        if not self.left:
+            return ""
+        looked, whole = self.looked, self.looked + self.left
+        return f"There may be more: of {whole:,} pairs that could be copies, the nearest {looked:,} were looked at."
 
     def linked(self, *, mirrored: bool) -> Pairs:
         """The near pairs (n, 2) that are mirrored, or that are not."""
@@ -94,11 +106,7 @@ def find_copies(
     plain, turned, flat = hashing.hashes(images, middle, tell=tell)
     rows = np.flatnonzero((first == np.arange(len(first))) & ~flat)
     inner = [hashing.hashes(_inner(images, cut), middle)[0] for cut in CUTS]
-    pairs, mirrored, distance = _candidates([view[rows] for view in (plain, turned, *inner)], seed)
-    pairs = rows[pairs]
-    measured = correlations(images, pairs, mirrored)
-    alike = measured >= np.interp(_surprise(distance, plain[rows], seed), DEVIATIONS, CORRELATION)
-    return Copies(first, *_best(pairs[alike], mirrored[alike], measured[alike]))
+    return _in_rounds(images, first, rows, [view[rows] for view in (plain, turned, *inner)], seed)
 
 
 def of(data: Dataset, tell: Progress | None = None) -> Copies:
@@ -114,17 +122,52 @@ def pixel_digests(images: Pixels) -> list[str]:
 def correlations(images: Pixels, pairs: Pairs, mirrored: NDArray[np.bool_]) -> Floats:
     """Correlation (P,) of the pictures of each pair laid over each other, the second one mirrored where said."""
     result = np.zeros(len(pairs), np.float32)
-    for part in blocks(len(pairs), images):
-        other = np.array(images[pairs[part, 1]])
-        flip = mirrored[part]
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))  # so that a picture of many pairs is read and reduced once
+    for block in blocks(len(pairs), images):
+        part = order[block]
+        which, place = np.unique(pairs[part], return_inverse=True)
+        small, (own, partner) = thumbnails(images[which], SIDE), place.reshape(-1, 2).T
+        other, flip = small[partner], mirrored[part]
         other[flip] = other[flip][:, :, ::-1]
-        result[part] = aligned_correlation(thumbnails(images[pairs[part, 0]], SIDE), thumbnails(other, SIDE))
+        result[part] = aligned_correlation(small[own], other)
     return result
+
+
+def _in_rounds(
+    images: Pixels, first: NDArray[np.int64], rows: NDArray[np.int64], views: list[hashing.Hashes], seed: int
+) -> Copies:
+    """Look at the candidates among the pictures at `rows`, the nearest first, until others tie all that are left."""
+    size = max(_ROUND_ALWAYS, int(_ROUND_A_PICTURE * len(rows)))
+    most = max(_STRANGERS_ALWAYS, int(_STRANGERS_A_PICTURE * len(rows)))
+    ties, reach, left, looked, strangers = Ties(len(rows)), -1, 0, 0, 0
+    alike, measured = [], []
+    while reach < DISTANCE and not left:
+        waiting, reach = search(views, beyond=reach, seed=seed)
+        waiting = waiting.at(~ties.has(waiting))
+        while len(waiting) and strangers < most:
+            batch, waiting = waiting.at(slice(size)), waiting.at(slice(size, None))
+            correlation = correlations(images, rows[batch.pairs], batch.mirrored)
+            same = correlation >= _least(batch, views[0], seed)
+            alike.append(batch.at(same))
+            measured.append(correlation[same])
+            ties.add(alike[-1])
+            waiting = waiting.at(~ties.has(waiting))
+            looked, strangers = looked + len(batch), strangers + int((~same).sum())
+        left = len(waiting)
+    pairs = np.concatenate([np.zeros((0, 2), np.int64), *(rows[found.pairs] for found in alike)])
+    mirrored = np.concatenate([np.zeros(0, bool), *(found.mirrored for found in alike)])
+    best = _best(pairs, mirrored, np.concatenate([np.zeros(0, np.float32), *measured]))
+    return Copies(first, *best, looked, left)
 
 
 def _first_of_equals(digests: Sequence[str]) -> NDArray[np.int64]:
     _, first, which = np.unique(np.array(digests, dtype=np.bytes_), return_index=True, return_inverse=True)
     return np.asarray(first[which], np.int64)
+
+
+def _least(found: Candidates, plain: hashing.Hashes, seed: int) -> NDArray[np.float64]:
+    """The correlation (P,) that makes each pair a copy."""
+    return np.asarray(np.interp(_surprise(found.distance, plain, seed), DEVIATIONS, CORRELATION), np.float64)
 
 
 def _surprise(distance: NDArray[np.int64], plain: hashing.Hashes, seed: int) -> NDArray[np.float64]:
@@ -140,31 +183,6 @@ def _inner(images: Pixels, cut: float) -> Pixels:
     """Pictures (N, H, W[, 3]) without a share `cut` of the side at each edge: what copies show that were cut."""
     down, across = (round(cut * side) for side in images.shape[1:3])
     return images[:, down : images.shape[1] - down, across : images.shape[2] - across]
-
-
-def _candidates(views: list[hashing.Hashes], seed: int) -> tuple[Pairs, NDArray[np.bool_], NDArray[np.int64]]:
-    """Pairs (P, 2), the lower position first, whether as mirror images, and in how many bits their hashes differ.
-
-    Near are the hashes of two pictures, of one and the mirror image of the other, or of either and an inner part of
-    the other: `views` are those of the pictures, their mirror images, and their inner parts.
-    """
-    count = len(views[0])
-    most = max(_PAIRS_ALWAYS, int(_PAIRS_A_PICTURE * count))
-    # A pair may be there by several views, and a picture that resembles its own mirror image or inner part is none.
-    enough = len(views) * (2 * most + count)
-    pairs, distance = near_pairs(np.concatenate(views), DISTANCE, enough=enough, seed=seed)
-    view, place = np.divmod(pairs, max(count, 1))
-    # What mirror images say of each other, the pictures say as well; two inner parts less.
-    wanted = (place[:, 0] != place[:, 1]) & (
-        (view[:, 0] == _PLAIN) | ((view[:, 0] == _TURNED) & (view[:, 1] > _TURNED))
-    )
-    view, place, distance = view[wanted], np.sort(place[wanted], axis=1), distance[wanted]
-    mirrored = (view == _TURNED).any(1)
-    order = np.lexsort((distance, mirrored, place[:, 1], place[:, 0]))
-    key = ((place[:, 0] * count + place[:, 1]) * 2 + mirrored)[order]
-    order = order[np.append(True, key[1:] != key[:-1])[: len(key)]]
-    order = order[np.argsort(distance[order], kind="stable")][:most]
-    return place[order], mirrored[order], distance[order]
 
 
 def _best(pairs: Pairs, mirrored: NDArray[np.bool_], measured: Floats) -> tuple[Pairs, NDArray[np.bool_], Floats]:

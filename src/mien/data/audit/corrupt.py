@@ -6,20 +6,34 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from mien.data.audit.finding import Figure, Finding
+from mien.data.audit.finding import Figure, Finding, Severity
 from mien.data.audit.unusable import by_share
 from mien.data.dataset import Dataset
 from mien.data.rejects import FILE_NAME, Reject, read
 from mien.page.words import listed, percent, plural
 
 _LISTED = 3
+_WHY = "They are missing from the set: it is not the one that others measured on."
 
 
 def check(data: Dataset) -> list[Finding]:
     """What the import of a packed set left in its rejects.csv. Raises MienError when that cannot be read."""
+    if "parent" in data.info.provenance:
+        return [_not_known(data.info.provenance.get("parent_name"))]
     path = data.path / FILE_NAME if data.path is not None else None
     rejects = read(path) if path is not None and path.is_file() else []
     return [corrupt(rejects, len(data))]
+
+
+def _not_known(parent: object) -> Finding:
+    """Of a set that was made of another: what the other's import could not read is no share of this one."""
+    return Finding(
+        name="corrupt",
+        severity=Severity.FINE,
+        verdict=f"Not known for a derived set: audit the set that it was made of{f', {parent}' if parent else ''}.",
+        why=_WHY,
+        figures={"pictures": None, "share": None},
+    )
 
 
 def corrupt(rejects: Sequence[Reject], taken: int) -> Finding:
@@ -37,7 +51,7 @@ def corrupt(rejects: Sequence[Reject], taken: int) -> Finding:
             if count
             else "Every picture of the source could be read, as far as its import told."
         ),
-        why="They are missing from the set: it is not the one that others measured on.",
+        why=_WHY,
         action=f"See {FILE_NAME} in the packed set; fetch those files again and import anew." if count else "",
         figures=figures | {f"reason_{i}": f"{reason}: {n}" for i, (reason, n) in enumerate(reasons, 1)},
     )

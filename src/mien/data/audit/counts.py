@@ -19,6 +19,7 @@ from mien.page.words import listed, plural
 WARN_RATIO, NOTE_RATIO = 10.0, 10**0.5
 # Fewer pictures of a class in val or test leave its recall unknown by more than ±10 points (95 %, at a recall of .5).
 FEW_MEASURED = 96
+MOST_NAMED = 2  # a split; all of them stand in the table of counts
 # Effective number of samples (1 − βⁿ)/(1 − β): Cui et al. 2019, arXiv 1901.05555, equation 2; β = .9999 is the value
 # they found best on CIFAR-10 (section 5.2).
 BETA = 0.9999
@@ -112,24 +113,29 @@ def _troubles(found: Counts) -> tuple[Severity, list[str]]:
             measured = name == "train" and found.table[:, missing].any()
             severity = max(severity, Severity.SEVERE if measured else Severity.WARNING)
             said.append(f"No picture in {name} of {listed([found.names[i] for i in missing])}.")
-    if few := _few(found):
-        severity = max(severity, Severity.NOTE)
-        said.append(f"Too few to measure well: {listed(few)}.")
+    for split in found.splits:
+        if few := _few(found, split):
+            severity = max(severity, Severity.NOTE)
+            said.append(few)
     return severity, said
 
 
-def _few(found: Counts) -> list[str]:
-    """Classes of val and test with few pictures, and how far off their recall may be."""
-    return [
-        f"{name} in {split} ({plural(int(c), 'picture')}: recall ±{100 * 0.98 / sqrt(c):.0f} points)"
-        for split in found.splits
-        if split != "train"
-        for name, c in zip(found.names, found.of(split), strict=True)
-        if 0 < c < FEW_MEASURED
+def _few(found: Counts, split: str) -> str:
+    """A sentence on the classes of val or test with few pictures, and how far off their recall may be; or none."""
+    row = found.of(split)
+    few = np.flatnonzero((row > 0) & (row < FEW_MEASURED))
+    if split == "train" or not len(few):
+        return ""
+    told = [
+        f"{found.names[i]} in {split} ({plural(number, 'picture')}: recall ±{100 * 0.98 / sqrt(number):.0f} points)"
+        for number, i in sorted(zip(row[few].tolist(), few.tolist(), strict=True))
     ]
+    if len(told) <= MOST_NAMED:
+        return f"Too few to measure well: {listed(told)}."
+    return f"Too few to measure well: {len(told)} classes in {split}, of which {told[0]} has the fewest."
 
 
-def _ratio(pictures: NDArray[np.int64]) -> float:
+def _ratio(pictures: NDArray[np.int64] | NDArray[np.float64]) -> float:
     """Largest to smallest class, of those that are there; 1 without any."""
     present = pictures[pictures > 0]
     return float(present.max() / present.min()) if len(present) else 1.0
@@ -163,7 +169,7 @@ def _figures(found: Counts, *, unlabelled: int) -> dict[str, Figure]:
         "pictures": int(found.table.sum()),
         "unlabelled": unlabelled,
         "largest_to_smallest": round(_ratio(train), 2),
-        "effective_largest_to_smallest": round(float(effective.max(initial=1) / max(effective.min(initial=1), 1)), 2),
+        "effective_largest_to_smallest": round(_ratio(effective), 2),
     }
     for split, row in zip(found.splits, found.table, strict=True):
         figures |= {f"{split}_{name}": int(c) for name, c in zip(found.names, row, strict=True)}

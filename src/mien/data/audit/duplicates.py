@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.audit.copies import Copies
-from mien.data.audit.finding import Figure, Finding, Rows, Severity, Sheet
+from mien.data.audit.finding import Figure, Finding, Rows, Severity, Sheet, doubted
 from mien.data.audit.groups import Groups, groups_of, sizes
 from mien.data.audit.leakage import leakage
 from mien.data.audit.search import Pairs
@@ -35,13 +35,14 @@ _DECIDE = "Decide on one label for each group, or drop them all (mien data subse
 def check(data: Dataset, tell: Progress, copies: Copies) -> list[Finding]:
     """All findings about the copies of a packed set."""
     tell(len(data), len(data))
-    return [
-        exact_copies(copies),
+    about_near = [
         near_copies(copies),
         mirrored_copies(copies),
         leakage(copies, data.label, data.split),
         conflicting_labels(copies, data.label, data.labels.names),
     ]
+    figures: dict[str, Figure] = {"candidates_looked_at": copies.looked, "candidates_left": copies.left}
+    return [exact_copies(copies), *(doubted(one, copies.doubt, figures) for one in about_near)]
 
 
 def exact_copies(copies: Copies) -> Finding:

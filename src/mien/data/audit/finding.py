@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -126,6 +126,16 @@ class Finding:
         for name, values in self.columns.items():
             if len(values) != len(self.rows):
                 raise MienError(f"finding {self.name}: column {name!r} has {len(values)} of {len(self.rows)} rows")
+
+
+def doubted(finding: Finding, doubt: str, figures: Mapping[str, Figure]) -> Finding:
+    """The finding with a sentence that says why it may not be all, and so never fine; as it is without a doubt."""
+    if not doubt:
+        return finding
+    severity = max(finding.severity, Severity.NOTE)
+    return replace(
+        finding, severity=severity, verdict=f"{finding.verdict} {doubt}", figures={**finding.figures, **figures}
+    )
 
 
 def worst(findings: list[Finding]) -> Severity:

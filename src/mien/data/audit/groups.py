@@ -13,14 +13,9 @@ ALONE = -1
 
 def groups_of(count: int, pairs: Pairs) -> Groups:
     """Group ids (count,), numbered from 0 by their first member, `ALONE` for positions that no pair mentions."""
-    # Loaded here because it takes a while, and whoever only asks about known groups needs none of it.
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     linked = np.zeros(count, bool)
     linked[pairs] = True
-    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    part = connected_components(graph, directed=False)[1]
+    part = components(count, pairs)
     ids = np.full(count, ALONE, np.int64)
     members, first, ids[linked] = np.unique(part[linked], return_index=True, return_inverse=True)
     rank = np.zeros(len(members) + 1, np.int64)
@@ -28,6 +23,16 @@ def groups_of(count: int, pairs: Pairs) -> Groups:
     rank[np.argsort(first)] = np.arange(len(members))
     numbered: Groups = rank[ids]
     return numbered
+
+
+def components(count: int, pairs: Pairs) -> NDArray[np.int64]:
+    """A number (count,) for each position, the same for those that any chain of pairs links."""
+    # Loaded here because it takes a while, and whoever only asks about known groups needs none of it.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
 def links(group: Groups) -> Pairs:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from mien.core.errors import MienError
-from mien.core.labels import FERPLUS10, LabelSet
+from mien.core.labels import FERPLUS8, FERPLUS10, LabelSet
 
 _T = TypeVar("_T", bound=np.generic)
 Floats = NDArray[np.floating]
@@ -163,11 +163,13 @@ class VoteCheck:
 def without_vote(labels: NDArray[np.integer], label_set: LabelSet, votes: NDArray[np.integer]) -> tuple[Mask, Mask]:
     """Which labels (N,) voters could have chosen, and which of those none of them did.
 
-    Left out are pictures without label or votes (N, 10), and labels that FER+ does not know.
+    Left out are pictures without label or votes (N, 10), those in which no voter saw an expression, for they say
+    nothing about which one it is, and labels that FER+ does not know.
     """
     columns = np.array([-1 if (i := FERPLUS10.index(name)) is None else i for name in label_set.names])
     column = np.append(columns, -1)[labels]
-    checkable = (column >= 0) & (votes.sum(1) > 0)
+    seen = votes[:, : len(FERPLUS8)].sum(1) > 0
+    checkable = (column >= 0) & np.where(column < len(FERPLUS8), seen, votes.sum(1) > 0)
     chosen = votes[np.arange(len(votes)), column]
     return checkable, checkable & (chosen == 0)
 

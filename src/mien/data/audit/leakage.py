@@ -1,4 +1,7 @@
-"""Leakage: pictures of val and test that training has seen, and what a model gains that remembers them."""
+"""Leakage: pictures of val and test that training has seen, and what a model gains that remembers them.
+
+Copies of one picture in val and in test are counted as well: what is chosen on val is then chosen on test.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ USUAL_ACCURACY = 0.7
 SEVERE_POINTS = 0.5
 # Less than this is within what two strangers who happen to look alike can bring to a small set.
 WARN_POINTS = 0.1
+# Whatever the labels say: of a split, the share that was seen before, in train, or by what was chosen on val.
+WARN_SHARE, SEVERE_SHARE = 0.01, 0.05
 _SHOWN = 6
 
 
@@ -80,30 +85,58 @@ def leaked_rows(group: Groups, split: NDArray[np.str_]) -> NDArray[np.bool_]:
 def leakage(copies: Copies, label: NDArray[np.integer], split: NDArray[np.str_]) -> Finding:
     """The finding `leakage` of copies among N pictures with labels (N,) and split names (N,)."""
     found = leaks(copies, label, split)
-    rows = np.flatnonzero(leaked_rows(copies.group, split))
-    twin = _twins(copies.group, split, rows)
+    in_val = _test_in_val(copies.group, split)
+    rows = np.flatnonzero(leaked_rows(copies.group, split) | in_val)
+    twins = {name: _twins(copies.group, split == name, rows) for name in ("train", "val")}
+    twins["val"][~in_val[rows]] = -1
     remembered = majority(copies.group, label, split == "train")[rows]
     agrees = (remembered == label[rows]) & (label[rows] >= 0)
+    between = _Between(int((split == "test").sum()), int(in_val.sum()))
     return Finding(
         name="leakage",
-        severity=_severity(found),
-        verdict=_verdict(found),
+        severity=max(_severity(found), by_share(between.share)),
+        verdict=" ".join(filter(None, (_verdict(found), between.sentence))),
         why=(
             "A net that remembers its training pictures answers their copies without having learnt to read them: the "
-            "figure says more than it can do on new faces, and the more so the longer it trains."
+            "figure says more than it can do on new faces, and the more so the longer it trains. The best epoch and "
+            "thresholds are chosen on val: copies of its pictures in test flatter the choice."
         ),
         action=_ACTION if len(rows) else "",
-        figures=_figures(found, between=_between_measured(copies.group, split)),
+        figures=_figures(found, between=between.copied),
         rows=rows,
-        columns={"group": copies.group[rows], "copy_in_train": twin, "label_agrees": agrees},
-        sheets=_sheets(rows, twin),
+        columns={"group": copies.group[rows], "label_agrees": agrees}
+        | {f"copy_in_{name}": twin for name, twin in twins.items()},
+        sheets=tuple(sheet for name, twin in twins.items() for sheet in _sheets(name, rows, twin)),
     )
 
 
+@dataclass(frozen=True)
+class _Between:
+    """Pictures of test, and how many of them have a copy in val."""
+
+    pictures: int
+    copied: int
+
+    @property
+    def share(self) -> float:
+        return self.copied / max(self.pictures, 1)
+
+    @property
+    def sentence(self) -> str:
+        if not self.copied:
+            return ""
+        have, them = ("has", "it") if self.copied == 1 else ("have", "them")
+        return (
+            f"{plural(self.copied, 'picture')} of test ({percent(self.share, 1)}) {have} a copy in val: what is chosen "
+            f"on val is chosen on {them}, too."
+        )
+
+
 _ACTION = (
-    "Take the copies out of train and keep val and test comparable (mien data subset DATA --drop-leaks --out NEW), or "
-    "divide anew so that no group of copies crosses (mien data split DATA --out NEW). After `mien data group DATA`, "
-    "`mien eval` says the leak-free score beside the plain one."
+    "Take the copies out of train and keep val and test comparable (mien data subset DATA --drop-leaks --out NEW; "
+    "--one-per-group takes copies of test out of val, too), or divide anew so that no group of copies crosses (mien "
+    "data split DATA --out NEW). After `mien data group DATA`, `mien eval` says the leak-free score beside the plain "
+    "one."
 )
 
 
@@ -112,24 +145,40 @@ def _measured(split: NDArray[np.str_]) -> list[str]:
     return sorted(set(split.tolist()) - {"train"}, key=lambda name: ({"val": 0, "test": 1}.get(name, 2), name))
 
 
-def _twins(group: Groups, split: NDArray[np.str_], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The first training picture (n,) in the group of each of `rows`."""
-    train = np.flatnonzero((split == "train") & (group >= 0))
-    ids, where = np.unique(group[train], return_index=True)
-    return train[where][np.searchsorted(ids, group[rows])]
+def _twins(group: Groups, where: NDArray[np.bool_], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first picture (n,) in `where` (N,) of the group of each of `rows` (n,); −1 where there is none."""
+    members = np.flatnonzero(where & (group >= 0))
+    first = np.full(int(group.max(initial=-1)) + 1, -1, np.int64)
+    first[group[members[::-1]]] = members[::-1]
+    return first[group[rows]]
 
 
-def _between_measured(group: Groups, split: NDArray[np.str_]) -> int:
-    """Pictures of test with a copy in val: what is chosen on val is then partly chosen on test."""
-    return int((present(group, split == "val") & (split == "test")).sum())
+def _test_in_val(group: Groups, split: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """Which pictures (N,) are of test and have a copy in val."""
+    return np.asarray(present(group, split == "val") & (split == "test"), np.bool_)
+
+
+def by_share(share: float) -> Severity:
+    """How bad it is that this share of a split was seen before, 0 to 1, whatever it was labelled."""
+    if share >= SEVERE_SHARE:
+        return Severity.SEVERE
+    return Severity.WARNING if share >= WARN_SHARE else Severity.NOTE if share else Severity.FINE
 
 
 def _severity(found: list[Leak]) -> Severity:
-    if not any(leak.leaked for leak in found):
-        return Severity.FINE
-    gains = [leak.share if (gain := leak.gain()) is None else gain for leak in found]
-    points = 100 * max(gains)
-    return Severity.SEVERE if points >= SEVERE_POINTS else Severity.WARNING if points >= WARN_POINTS else Severity.NOTE
+    """The worst of what memory gains and of the shares that leak.
+
+    What memory loses counts by its share alone: a copy with another label may be a stranger who looks alike.
+    """
+    points = 100 * max((_most_gained(leak) for leak in found), default=0.0)
+    limits = ((SEVERE_POINTS, Severity.SEVERE), (WARN_POINTS, Severity.WARNING))
+    gained = next((severity for limit, severity in limits if points >= limit), Severity.FINE)
+    return max([gained, *(by_share(leak.share) for leak in found)])
+
+
+def _most_gained(leak: Leak) -> float:
+    gain = leak.gain()
+    return leak.share * (1 - USUAL_ACCURACY) if gain is None else gain
 
 
 def _verdict(found: list[Leak]) -> str:
@@ -166,10 +215,12 @@ def _figures(found: list[Leak], *, between: int) -> dict[str, Figure]:
     return figures | {"usual_accuracy": USUAL_ACCURACY, "test_copies_in_val": between}
 
 
-def _sheets(rows: NDArray[np.int64], twin: NDArray[np.int64]) -> tuple[Sheet, ...]:
-    """Leaked pictures, each followed by its copy in train, spread over the set."""
+def _sheets(split: str, rows: NDArray[np.int64], twin: NDArray[np.int64]) -> tuple[Sheet, ...]:
+    """Leaked pictures (n,), each followed by its copy in `split`, spread over the set; twins are −1 where none is."""
+    rows, twin = rows[twin >= 0], twin[twin >= 0]
     if not len(rows):
         return ()
     chosen = np.unique(np.linspace(0, len(rows) - 1, _SHOWN).astype(int))
     shown = np.stack([rows[chosen], twin[chosen]], axis=1).reshape(-1)
-    return (Sheet("Pictures of val and test, each followed by its copy in train", shown),)
+    outside = "val and test" if split == "train" else "test"
+    return (Sheet(f"Pictures of {outside}, each followed by its copy in {split}", shown),)

@@ -18,7 +18,13 @@ _NONE = np.zeros(0, np.int64)
 
 
 def near_pairs(
-    words: Hashes, distance: int, *, enough: int | None = None, few: int = FEW, seed: int = 0
+    words: Hashes,
+    distance: int,
+    *,
+    beyond: int = -1,
+    enough: int | None = None,
+    few: int = FEW,
+    seed: int = 0,
 ) -> tuple[Pairs, NDArray[np.int64]]:
     """Pairs (P, 2) of positions, the lower first and each once, whose hashes differ in at most `distance` bits.
 
@@ -28,18 +34,26 @@ def near_pairs(
     estimation techniques from rounding algorithms", section 3). Time grows as N log N, memory as N. A pair may be
     missed, the more easily the more bits differ and the larger the set.
 
+    Args:
+        words: the hashes (N, w).
+        distance: the most bits that may differ.
+        beyond: pairs that differ in no more bits than this are left out.
+        enough: of more than twice as many pairs the nearest are kept, this many and all that are as near.
+        few: up to so many hashes each is compared with each.
+        seed: of the shuffles.
+
     Returns:
         The pairs, sorted, and the number of bits (P,) in which each differs.
     """
     count, rng = len(words), np.random.default_rng(seed)
     columns = [np.ascontiguousarray(column) for column in words.T]
     if count <= few:
-        keys = _side_by_side(columns, np.arange(count), distance, count)
+        keys = _side_by_side(columns, np.arange(count), (beyond, distance), count)
     else:
         bits, keys = _bits(words[:, :1]), _NONE
         for _ in range(ORDERS):
             order = _sorted_by(bits[rng.permutation(len(bits))[:_KEY_BITS]])
-            new = _side_by_side([column[order] for column in columns], order, distance, WINDOW)
+            new = _side_by_side([column[order] for column in columns], order, (beyond, distance), WINDOW)
             keys = _once(np.concatenate([keys, new]))
             if enough is not None and len(keys) > 2 * enough:
                 keys, distance = _nearest(keys, words, enough)
@@ -90,18 +104,20 @@ def _sorted_by(bits: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def _side_by_side(
-    columns: list[NDArray[np.uint64]], order: NDArray[np.int64], distance: int, window: int
+    columns: list[NDArray[np.uint64]], order: NDArray[np.int64], bits: tuple[int, int], window: int
 ) -> NDArray[np.int64]:
     """Near pairs among ordered hashes, given word by word, that stand at most `window` places apart.
 
-    Each as the lower position times N plus the higher.
+    They differ in more bits than the first of `bits` and at most in the second. Each as the lower position times N
+    plus the higher.
     """
-    count, found = len(order), [_NONE]
+    count, found, (beyond, most) = len(order), [_NONE], bits
     for step in range(1, min(window, count - 1) + 1):
         different = np.zeros(count - step, np.uint8)
         for column in columns:
             different += np.bitwise_count(column[:-step] ^ column[step:])
-        near = np.flatnonzero(different <= distance)
+        near = np.flatnonzero(different <= most)
+        near = near[different[near] > beyond]
         a, b = order[near], order[near + step]
         found.append(np.minimum(a, b) * count + np.maximum(a, b))
     return np.concatenate(found)

@@ -132,7 +132,8 @@ def split_fit(
     others = {name: rows for name, rows in others.items() if len(rows) >= FEWEST}
     if len(train) < FEWEST or not others:
         return _cannot_tell()
-    space = unlike.fit(images, unlike.edges_of, rows=train)
+    # Of all splits: directions that were fitted to the noise of one tell it from any other.
+    space = unlike.fit(images, unlike.edges_of, rows=np.concatenate([train, *others.values()]))
     told = {}
     for name, rows in others.items():
         both = np.concatenate([train, rows])

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.core.errors import MienError
 from mien.core.votes import COLUMNS
 from mien.data import corrections
 from mien.data.audit.finding import Finding
+from mien.data.corrected import finder
 from mien.data.corrections import Correction
 from mien.data.dataset import Dataset
 
@@ -47,30 +49,49 @@ def _votes(data: Dataset, row: int) -> str:
     return ", ".join(f"{COLUMNS[i]} {votes[i]}" for i in np.argsort(-votes, kind="stable") if votes[i])
 
 
-def write_corrections(path: Path, data: Dataset, finding: Finding) -> list[Correction]:
+def write_corrections(path: Path, data: Dataset, finding: Finding) -> int:
     """Write the suggestions to `path`; decisions that an earlier file has on the same pictures are kept.
 
-    Pictures that were decided on and are no longer doubted stand at the end.
+    Pictures are the same where source and pixels are, be it in another row. Pictures that were decided on and are no
+    longer doubted stand at the end. Decisions on pictures that the set has not, or not with the label they had, such as
+    those that were applied since, are added to the file of `path_of_old`.
+
+    Returns:
+        How many decisions went there.
 
     Raises:
-        MienError: the earlier file cannot be read: it is not overwritten.
+        MienError: an earlier file cannot be read: it is not overwritten.
     """
     earlier = corrections.read(path) if path.is_file() else []
-    lines = merged(suggestions(data, finding), _still_true(earlier, data))
-    corrections.write(path, lines)
-    return lines
+    fitting, lost = _placed([line for line in earlier if line.action], data)
+    if lost:
+        _keep(path_of_old(path), lost)
+    corrections.write(path, merged(suggestions(data, finding), fitting))
+    return len(lost)
 
 
-def _still_true(earlier: Sequence[Correction], data: Dataset) -> list[Correction]:
-    """The lines that are about a picture of this set with the label it has: the set may have been corrected since."""
-    digests = data.column("sha256")
-    return [
-        line
-        for line in earlier
-        if line.row < len(data)
-        and digests[line.row] == line.sha256
-        and data.labels.index(line.label) == data.label[line.row]
-    ]
+def path_of_old(path: Path) -> Path:
+    """Where decisions go that are about nothing in the set any more."""
+    return path.with_name(f"{path.name}.old")
+
+
+def _placed(earlier: Sequence[Correction], data: Dataset) -> tuple[list[Correction], list[Correction]]:
+    """The lines about pictures of this set with the label they have, in the rows where these stand now; the others."""
+    find = finder(data.table, data.labels)
+    fitting, lost = [], []
+    for line in earlier:
+        try:
+            fitting.append(replace(line, row=find(line)))
+        except MienError:
+            lost.append(line)
+    return fitting, lost
+
+
+def _keep(path: Path, lost: Sequence[Correction]) -> None:
+    """Add lines to the file `path`, each once."""
+    lines = [*(corrections.read(path) if path.is_file() else []), *lost]
+    once = {(line.row, line.source, line.sha256, line.label, line.action, line.new_label): line for line in lines}
+    corrections.write(path, list(once.values()))
 
 
 def merged(new: Sequence[Correction], earlier: Sequence[Correction]) -> list[Correction]:
