@@ -105,7 +105,9 @@ def run_case(case: Case, on: str, seed: int, *, work: Path, fer: Path | None) ->
 
 def _spoilt(packed: Dataset, settings: tuple[str, ...], folder: Path) -> Path:
     """Untrained weights whose output leans by 5 to one class."""
-    tree = recipes.apply_settings({}, (*settings, "train.epochs=1", "optimiser.learning_rate=1e-9"))
+    tree = recipes.apply_settings(
+        {}, (*settings, "train.epochs=1", "schedule.warmup_epochs=0", "optimiser.learning_rate=1e-9")
+    )
     train(packed, recipes.build(tree, source="start"), folder / "start", Silent())
     state, spec = read_weights(RunDir(folder / "start").last)
     state["heads.0.bias"][0] += 5

@@ -44,6 +44,25 @@ def test_a_value_out_of_range_names_its_key_and_value() -> None:
         recipes.read("mien-m", ["train.epochs=-1"])
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("train.seed=-1", r"train\.seed = -1 must be at least 0"),
+        ("train.seed=99999999999999999999999", r"train\.seed = 9+ must be below"),
+        ("optimiser.betas=[1.0, 0.999]", r"optimiser\.betas\.1 = 1\.0"),
+        ("optimiser.l2={ conv = -1.0 }", r"optimiser\.l2\.conv = -1\.0"),
+        ("optimiser.l1={ conv = -1.0 }", r"optimiser\.l1\.conv = -1\.0"),
+        ("optimiser.learning_rate=inf", r"optimiser\.learning_rate = inf"),
+        ("optimiser.weight_decay=inf", r"optimiser\.weight_decay = inf"),
+        ("phases=[3]", r"phases\.1 = 3 must be a table"),
+        ("phases=[{ epochs = 1 }, { epochs = 0 }]", r"phases\.2\.epochs = 0"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_before_anything_begins(setting: str, message: str) -> None:
+    with pytest.raises(MienError, match=message):
+        recipes.read("mien-m", [setting])
+
+
 def test_settings_take_numbers_names_lists_and_none() -> None:
     settings = ["train.epochs=7", "augment.flip=off", "optimiser.betas=[0.8, 0.99]", "data.crop=none"]
     recipe = recipes.read("lenet5-fer", settings)

@@ -31,6 +31,22 @@ from mien.core.recipe import Recipe
             ["average.snapshots=3", "schedule={ name = 'cosine-restarts', cycle_epochs = 40 }"],
             "no cycle ends within train.epochs = 32",
         ),
+        (["average.snapshots=3", "average.snapshot_epochs=33"], "snapshot_epochs = 33 comes after the last epoch, 32"),
+        (
+            [
+                "average.snapshots=3",
+                "schedule={ name = 'cosine-restarts', cycle_epochs = 4, cycle_growth = 1.5 }",
+                "train.epochs=40",
+            ],
+            "one ends at 32.5",
+        ),
+        (["schedule.warmup_epochs=32"], "warmup_epochs = 32 takes all of train.epochs = 32"),
+        (["train.epochs=1"], "warmup_epochs = 3.2 takes all of train.epochs = 1"),
+        (["loss.votes_weight=0"], "would leave the FER. head as it began"),
+        (
+            ["data.train_on_val=true", "stopping.patience_epochs=3"],
+            "asks validation, which data.train_on_val trains on",
+        ),
         (["distill.teachers=['a.onnx']", "distill.weight=0"], "nothing would be learned"),
         (["model.start_from=a.safetensors", "model.start_dirac=true"], "would overwrite the weights"),
     ],
@@ -39,6 +55,12 @@ def test_senseless_combinations_say_what_is_wrong(settings: list[str], message: 
     with pytest.raises(MienError, match=message) as caught:
         recipes.read("mien-m", settings)
     assert caught.value.hint
+
+
+def test_cycles_beyond_the_last_epoch_and_votes_without_their_head_decide_nothing() -> None:
+    restarts = "schedule={ name = 'cosine-restarts', cycle_epochs = 4, cycle_growth = 1.5 }"
+    assert recipes.read("mien-m", ["average.snapshots=3", restarts, "train.epochs=32"]).average.snapshots == 3
+    assert recipes.read("mien-m", ["loss.votes_weight=0", "data.votes=false"]).loss.votes_weight == 0
 
 
 def with_phases(*tables: dict[str, object], **changes: object) -> Recipe:
@@ -87,6 +109,21 @@ def test_phases_follow_each_other_and_carry_the_recipe_that_holds_in_them() -> N
 def test_phases_that_do_not_add_up_are_refused(tables: list[dict[str, object]], message: str) -> None:
     with pytest.raises(MienError, match=message):
         with_phases(*tables)
+
+
+@pytest.mark.parametrize(
+    ("tables", "hint"),
+    [
+        ([{"epochs": 3}, {"epochs": 8}, {}], "train.epochs of at least 12, or shorten phases.2.epochs"),
+        ([{"epochs": 10}, {"epochs": 4}], "train.epochs of at least 11, or shorten phases.1.epochs"),
+        ([{"epochs": 4}, {"epochs": 4}], "leave out epochs of the last phase"),
+        ([{"epochs": 12}], "leave out epochs of the last phase"),
+    ],
+)
+def test_phases_that_do_not_add_up_name_what_would_help(tables: list[dict[str, object]], hint: str) -> None:
+    with pytest.raises(MienError) as caught:
+        with_phases(*tables)
+    assert hint in (caught.value.hint or "")
 
 
 def test_a_phase_cannot_enlarge_the_pictures() -> None:

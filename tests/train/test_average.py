@@ -105,3 +105,14 @@ def test_a_net_without_norms_is_left_alone() -> None:
     model = nn.Sequential(nn.Linear(2, 2)).eval()
     estimate_norms(model, torch.zeros(0), Machine(TrainConfig(device="cpu")), batch_size=4)
     assert not model.training
+
+
+def test_norms_that_are_named_keep_their_statistics_and_single_pictures_are_taken_in_pairs() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(25, 4), nn.BatchNorm1d(4)).train()
+    images = torch.randint(0, 256, (40, 1, 5, 5), dtype=torch.uint8).float()
+    machine = Machine(TrainConfig(device="cpu", precision="fp32"))
+    estimate_norms(model, images, machine, batch_size=1, kept={"0"})
+    assert model[0].running_mean.item() == 0
+    assert model[0].num_batches_tracked == 0
+    assert model[3].num_batches_tracked == 20

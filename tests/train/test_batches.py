@@ -67,3 +67,11 @@ def test_a_sampler_makes_epochs_of_its_own_length_that_processes_share_and_a_res
     for one, parts in zip(whole, zip(*halves, strict=True), strict=True):
         assert np.concatenate([p.indices[p.part] for p in parts]).tolist() == one.indices.tolist()
     assert not np.array_equal(shown, np.concatenate([b.indices for b in batches.epoch(3)]))
+
+
+def test_a_single_picture_is_told_so_and_a_batch_that_is_too_large_gets_one_that_fits() -> None:
+    with pytest.raises(MienError, match="has 1 picture: a batch needs 2"):
+        Batches(1, 2, seed=0)
+    with pytest.raises(MienError, match="fewer than one batch of 8") as caught:
+        Batches(3, 8, seed=0)
+    assert caught.value.hint == "--set train.batch_size=2"

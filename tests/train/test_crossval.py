@@ -20,6 +20,7 @@ from mien.train.crossval import Plan, fitted, out_of_fold, reduced
 TINY = [
     "model.options={ widths = '8,16', blocks = '0,0' }",
     "train.epochs=14",
+    "schedule.warmup_epochs=0.9",
     "train.precision=fp32",
     "train.device=cpu",
 ]

@@ -131,3 +131,20 @@ def test_a_teacher_that_is_not_there_is_named_before_anything_begins(
     with pytest.raises(MienError, match=r"nowhere\.onnx"):
         train(bar_set, small(distill={"teachers": ["nowhere.onnx"]}), tmp_path / "r", watched())
     assert not (tmp_path / "r" / "recipe.toml").exists()
+
+
+def test_a_new_start_asks_anew_whatever_an_earlier_one_has_left(
+    bar_set: Dataset, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, spec = bar_set.rows("train"), open_answerer(teacher).spec
+    config = DistillConfig(teachers=(str(teacher),), views="none")
+    machine, asked = Machine(TrainConfig(device="cpu", precision="fp32")), []
+
+    def opened(path: Path, **keys: object) -> object:
+        asked.append(path)
+        return open_answerer(path, **keys)
+
+    monkeypatch.setattr("mien.train.teachers.open_answerer", opened)
+    for kept in (True, True, False):
+        taught(bar_set, rows, spec, config, folder=tmp_path, machine=machine, kept=kept)
+    assert asked == [teacher, teacher]

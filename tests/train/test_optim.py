@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -81,6 +83,58 @@ def test_l1_adds_the_gradient_of_its_penalty_to_chosen_layers_only() -> None:
     assert torch.equal(model.get_parameter("0.weight"), plain.get_parameter("0.weight"))
 
 
+@pytest.mark.parametrize(
+    ("name", "more", "decoupled"),
+    [
+        ("adamw", {}, ("0.weight", "2.weight")),
+        ("muon", {}, ("0.weight", "2.weight", "1.weight")),
+        ("muon", {"rest": "sgd", "rest_learning_rate": 0.3}, ("0.weight", "2.weight")),
+    ],
+)
+def test_l1_has_its_strength_under_optimisers_that_take_the_size_out_of_gradients(
+    name: str, more: dict[str, object], decoupled: tuple[str, ...]
+) -> None:
+    def moved(strength: float, part: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """A parameter before and after one step without a gradient of its own."""
+        model = net()
+        before = model.get_parameter(part).detach().clone()
+        l1 = {part: strength} if strength else {}
+        config = OptimiserConfig.model_validate({"name": name, "l1": l1, "rates": {"2.": 0.5}, **more})
+        optimiser = build_optimiser(model, config)
+        optimiser.set_rate(0.1)
+        (0 * model(torch.randn(8, 4, generator=seeded())).sum()).backward()
+        optimiser.step()
+        return before, model.get_parameter(part).detach()
+
+    for part in decoupled:
+        rate = 0.05 if part.startswith("2.") else 0.1
+        for strength in (0.01, 0.1):
+            before, after = moved(strength, part)
+            still = moved(0, part)[1]
+            torch.testing.assert_close(after, still - rate * strength * still.sign(), msg=part)
+            assert (after.abs() < before.abs())[before.abs() > 0.02].all()
+
+
+def test_l1_of_muons_rest_follows_its_own_rate_and_kind() -> None:
+    model = net()
+    rest = {"rest": "sgd", "rest_learning_rate": 0.3, "momentum": 0, "nesterov": False}
+    config = OptimiserConfig.model_validate({"name": "muon", "learning_rate": 0.1, "l1": {"1.weight": 0.2}, **rest})
+    optimiser = build_optimiser(model, config)
+    optimiser.set_rate(0.05)
+    (0 * model(torch.randn(8, 4, generator=seeded())).sum()).backward()
+    optimiser.step()
+    torch.testing.assert_close(model[1].weight.detach(), torch.full((3,), 1 - 0.05 * 3 * 0.2))
+
+
+def test_l1_leaves_frozen_parameters_alone() -> None:
+    model = net()
+    optimiser = build_optimiser(model, OptimiserConfig(name="adamw", learning_rate=0.1, l1={"0.weight": 1.0}))
+    model[0].weight.requires_grad_(False)
+    before = model[0].weight.detach().clone()
+    steps(model, optimiser, 1)
+    assert torch.equal(model[0].weight, before)
+
+
 def test_rates_by_part_of_name_multiply_the_recipes_and_follow_every_change_of_it() -> None:
     model = net()
     config = OptimiserConfig(learning_rate=0.2, rates={"2.": 0.5, "2.bias": 2})
@@ -109,6 +163,51 @@ def test_layer_decay_follows_timms_own_layers() -> None:
     assert found["heads.0.weight"] == 1
     assert found["backbone.net.layer4.1.conv1.weight"] == found["backbone.net.layer4.1.conv2.weight"] == 0.5
     assert found["backbone.net.conv1.weight"] == 0.5**9
+
+
+def depths(name: str, **options: object) -> dict[str, int]:
+    """How many layers lie between a parameter of the backbone and the heads, from 1, by the rate it gets."""
+    found = rates(classifier(name, **options), OptimiserConfig(layer_decay=0.5))
+    assert {rate for part, rate in found.items() if part.startswith("heads.")} == {1.0}
+    return {part.removeprefix("backbone."): round(-math.log2(rate)) for part, rate in found.items()}
+
+
+def test_layer_decay_counts_a_shortcut_with_the_convolution_it_is_added_to() -> None:
+    found = depths("resnet-fer", width=8, blocks="1,1,1,1")
+    assert found["stages.3.0.branch.1.conv.weight"] == found["stages.3.0.shortcut.conv.weight"] == 1
+    assert found["stages.3.0.shortcut.norm.bias"] == found["stages.3.0.branch.1.norm.bias"] == 1
+    assert found["stages.3.0.branch.0.conv.weight"] == 2
+    assert found["stages.2.0.shortcut.conv.weight"] == 3
+    assert found["stem.conv.weight"] == 9
+
+
+def test_layer_decay_counts_paths_side_by_side_once() -> None:
+    found = depths("dexpression")
+    long, short = found["layers.featex3.path_a.conv_b.weight"], found["layers.featex3.path_b.conv_c.weight"]
+    assert long == short == found["layers.featex3.path_b.conv_c.bias"] == 1
+    assert found["layers.featex3.path_a.conv_a.weight"] == 2
+    assert found["layers.featex2.path_b.conv_c.weight"] == 3
+    assert found["layers.conv1.weight"] == 5
+
+
+def test_layer_decay_counts_a_norm_with_the_kernel_behind_it() -> None:
+    found = depths("densenet-fer", growth=4, layers="1,1")
+    layers = ["blocks.block2_1.grow", "blocks.block2_1.reduce", "blocks.transition1", "blocks.block1_1.grow"]
+    for depth, layer in enumerate(layers, 1):
+        assert found[f"{layer}.norm.weight"] == found[f"{layer}.norm.bias"] == found[f"{layer}.conv.weight"] == depth
+    assert found["last.norm.weight"] == 1
+    assert found["stem.weight"] == len(layers) + 2
+
+
+def test_layer_decay_takes_a_clique_as_one_layer_and_transitions_as_those_between() -> None:
+    found = depths("cliquenet", filters=4, layers=2, stem=4, blocks=3)
+    of = {part: {depth for name, depth in found.items() if name.startswith(part)} for part in PARTS_OF_A_CLIQUENET}
+    assert list(of.values()) == [{1}, {1}, {2}, {3}, {3}, {4}, {5}, {5}, {6}]
+
+
+PARTS_OF_A_CLIQUENET = (
+    *("blocks.2", "pools.2", "transitions.1", "blocks.1", "pools.1", "transitions.0", "blocks.0", "pools.0", "stem"),
+)
 
 
 def steps(model: nn.Module, optimiser, n: int) -> None:

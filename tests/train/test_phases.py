@@ -10,18 +10,22 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from mien.core import recipe as recipes
 from mien.core.errors import MienError
+from mien.core.labels import FER2013
 from mien.core.recipe import Recipe
 from mien.core.rundir import RunDir
-from mien.data.dataset import Dataset
+from mien.data.dataset import Dataset, describe, make_table, save
 from mien.models.store import load_classifier, read_weights
 from mien.train import step as steps
+from mien.train.batches import Batch
 from mien.train.checkpoint import Progress
 from mien.train.inputs import make_inputs
 from mien.train.machine import Machine
 from mien.train.mining import Answers, hardest
 from mien.train.prepare import prepare
-from mien.train.run import resume, train
+from mien.train.run import changed, resume, train
+from mien.train.soup import average_weights
 
 
 def state(run: Path, which: str) -> dict[str, torch.Tensor]:
@@ -71,6 +75,40 @@ def test_a_net_for_one_size_only_and_sizes_too_large_are_named_before_anything_b
     with pytest.raises(MienError, match=r"size = 32 is larger than the pictures \(24×24\)"):
         train(bar_set, small(data={"crop": None}, phases=[{"size": 32}]), tmp_path / "r", watched())
     assert not (tmp_path / "r").exists()
+
+
+def test_a_net_whose_options_leave_no_pixels_is_refused_before_there_is_a_run(
+    bar_set: Dataset, small, watched, tmp_path: Path
+) -> None:
+    recipe = small(model={"name": "cliquenet", "options": {"blocks": 7, "filters": 2, "layers": 2, "stem": 2}})
+    with pytest.raises(MienError, match="fewer stages, or larger pictures"):
+        train(bar_set, recipe, tmp_path / "r", watched())
+    assert not (tmp_path / "r").exists()
+
+
+def tall_set(bar_set: Dataset, folder: Path) -> Dataset:
+    """The bars on pictures of 40×24 px."""
+    images = np.pad(bar_set.images, ((0, 0), (8, 8), (0, 0)))
+    columns = {"label": bar_set.label, "split": bar_set.split, "source": [str(i) for i in range(len(bar_set))]}
+    table = make_table(images=images, **columns)
+    return save(folder, images, table, describe("tall", FER2013, images, table))
+
+
+def test_pictures_that_are_not_square_keep_their_proportion(bar_set: Dataset, small, watched, tmp_path: Path) -> None:
+    bar = torch.zeros(1, 1, 40, 24, dtype=torch.uint8)
+    bar[:, :, 8:32, 8:16] = 255
+    still = {"flip": "off", "erase_pixels": 0, "erase_probability": 0}
+    recipe = small(data={"crop": None}, augment=still, phases=[{"epochs": 1, "size": 12}, {}], train={"epochs": 2})
+    only = Batch(0, 0, np.array([0]), slice(0, 1), 0, 0.0)
+    fed = make_inputs(bar, only, recipe, size=12).pictures
+    assert fed.shape == (1, 1, 20, 12)
+    assert int((fed[0, 0, :, 6] > 127).sum()) == 12
+    assert int((fed[0, 0, 10] > 127).sum()) == 4
+    tall = tall_set(bar_set, tmp_path / "tall")
+    assert train(tall, recipe, tmp_path / "r", watched()).progress.epoch == 2
+    fixed = small(model={"name": "emotion-net", "options": {}}, data={"crop": None}, phases=[{"size": 18}])
+    with pytest.raises(MienError, match="the net takes no pictures of 30×18"):
+        train(tall, fixed, tmp_path / "f", watched())
 
 
 def test_frozen_parts_and_their_norms_stay_as_they_were_and_learn_again_later(
@@ -231,3 +269,60 @@ def test_every_phase_resumes_to_the_same_numbers(same_after_a_kill, small, tmp_p
         ],
     )
     same_after_a_kill(recipe, 3, 14)
+
+
+def test_frozen_norms_keep_their_statistics_through_swa_and_its_soup(
+    bar_set: Dataset, small, watched, tmp_path: Path
+) -> None:
+    phases = [{"epochs": 1}, {"freeze": ["backbone"]}]
+    average = {"swa_from_epoch": 2, "snapshots": 2}
+    train(bar_set, small(train={"epochs": 3}, phases=phases), tmp_path / "plain", watched())
+    train(bar_set, small(train={"epochs": 3}, phases=phases, average=average), tmp_path / "swa", watched())
+    plain, averaged = state(tmp_path / "plain", "last"), state(tmp_path / "swa", "last")
+    kept = [name for name in plain if "running" in name]
+    assert kept
+    assert all(torch.equal(plain[name], averaged[name]) for name in kept)
+    files = sorted((tmp_path / "swa" / "snapshots").glob("*.safetensors"))
+    average_weights(files[-2:], bar_set, small(train={"epochs": 3}, phases=phases), tmp_path / "soup.safetensors")
+    soup = read_weights(tmp_path / "soup.safetensors")[0]
+    assert all(torch.allclose(plain[name], soup[name]) for name in kept)
+
+
+def test_one_picture_for_each_process_is_refused_where_batch_norms_need_two(
+    bar_set: Dataset, small, tmp_path: Path
+) -> None:
+    recipe = small(train={"batch_size": 2}, data={"crop": None})
+    machine = Machine(recipe.train)
+    machine.processes = 2
+    with pytest.raises(MienError, match="batch_size = 2 leaves each of 2 processes one picture") as caught:
+        prepare(bar_set, recipe, RunDir(tmp_path), machine)
+    assert "at least 4" in (caught.value.hint or "")
+    plain = recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": "emotion-net", "options": {}})})
+    prepare(bar_set, plain, RunDir(tmp_path), machine)
+
+
+def test_a_run_whose_last_phase_names_its_epochs_can_be_made_longer(
+    bar_set: Dataset, small, watched, tmp_path: Path
+) -> None:
+    recipe = small(train={"epochs": 2}, phases=[{"epochs": 1, "size": 12}, {"epochs": 1}])
+    train(bar_set, recipe, tmp_path / "r", watched())
+    run = RunDir(tmp_path / "r")
+    assert resume(run, bar_set, watched(), settings=["train.epochs=3"]).progress.epoch == 3
+    written = recipes.read(str(run.recipe))
+    assert (written.train.epochs, written.phases[0].epochs, written.phases[1].epochs) == (3, 1, None)
+    # And with nothing changed phases stay as they were.
+    assert changed(recipe, []).phases == recipe.phases
+
+
+def test_early_stopping_waits_until_swa_has_something_to_average(
+    bar_set: Dataset, small, watched, tmp_path: Path
+) -> None:
+    recipe = small(
+        train={"epochs": 9},
+        optimiser={"learning_rate": 1e-12},
+        stopping={"patience_epochs": 1},
+        average={"swa_from_epoch": 5},
+    )
+    finished = train(bar_set, recipe, tmp_path / "r", watched())
+    assert finished.progress.stopped
+    assert finished.progress.epoch == 5

@@ -11,7 +11,7 @@ import pytest
 from mien.cli.app import run as cli
 from mien.core.errors import MienError
 from mien.data.dataset import Dataset
-from mien.train.rate_range import judge, range_test, smooth
+from mien.train.rate_range import judge, range_test, rates_of, smooth
 
 
 def test_the_rate_grows_by_a_constant_factor_from_low_to_high(bar_set: Dataset, small) -> None:
@@ -71,3 +71,59 @@ def test_the_command_writes_figures_steps_and_a_picture(bar_set: Dataset, tmp_pa
     assert json.loads((out / "range.json").read_text())["suggestion"] == told["suggestion"]
     assert len((out / "range.csv").read_text().splitlines()) == len(told["losses"]) + 1
     assert (out / "range.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_loss_that_only_rises_suggests_nothing() -> None:
+    rates = np.geomspace(1e-2, 10, 60)
+    with pytest.raises(MienError, match=r"never fell between rates of 0\.01 and 10") as caught:
+        judge(rates, np.linspace(2, 9, 60) ** 2)
+    assert caught.value.hint == "begin lower: --low"
+
+
+def test_a_loss_that_falls_to_the_end_of_the_range_is_told_so() -> None:
+    rates, losses = np.geomspace(1e-5, 1e-2, 60), np.linspace(4, 3, 60)
+    assert judge(rates, losses, ended=True).still_falling
+    # Where it ended since a step gave no number, higher rates are no better.
+    assert not judge(rates, losses).still_falling
+    assert not judge(rates, (np.linspace(-1, 1, 60) - 0.2) ** 2, ended=True).still_falling
+
+
+def test_the_rest_of_muon_keeps_its_proportion_in_what_is_suggested(small) -> None:
+    muon = {"name": "muon", "learning_rate": 0.01, "rest": "sgd", "rest_learning_rate": 0.2}
+    assert rates_of(small(optimiser=muon), 0.03) == {
+        "optimiser.learning_rate": 0.03,
+        "optimiser.rest_learning_rate": pytest.approx(0.6),
+    }
+    assert rates_of(small(), 0.03) == {"optimiser.learning_rate": 0.03}
+
+
+SMALL = ["model.options={ widths = '8,8' , blocks = '0,0' }", "data.crop=20", "train.batch_size=20", "train.device=cpu"]
+
+
+def test_the_command_takes_a_low_of_nothing_at_its_word(bar_set: Dataset, tmp_path: Path, capsys) -> None:
+    words = [part for s in SMALL for part in ("--set", s)]
+    out = tmp_path / "r"
+    assert cli(["lr", str(bar_set.path), "-r", "mien-s", *words, "--low", "0", "--steps", "20", "-o", str(out)]) == 2
+    assert "a range test from 0 to" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_the_command_says_what_to_set_and_only_the_first_process_does(
+    bar_set: Dataset, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = [*SMALL, "optimiser.rest=sgd", "optimiser.rest_learning_rate=0.12"]
+    words = ["lr", str(bar_set.path), "-r", "mien-s", *(part for s in settings for part in ("--set", s))]
+    words += ["--low", "1e-4", "--high", "2e-2", "--steps", "30", "-o", str(tmp_path / "r")]
+    monkeypatch.setenv("RANK", "1")
+    assert cli(words) == 0
+    assert capsys.readouterr().out == ""
+    assert not (tmp_path / "r").exists()
+    monkeypatch.delenv("RANK")
+    assert cli([*words, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    rate, rest = (told["settings"][f"optimiser.{key}"] for key in ("learning_rate", "rest_learning_rate"))
+    assert rate == told["suggestion"]
+    assert rest == pytest.approx(10 * rate)
+    assert cli(words) == 0
+    shown = "".join(capsys.readouterr().out.split())
+    assert f"--setoptimiser.rest_learning_rate={rest:.2g}" in shown

@@ -156,3 +156,86 @@ def test_the_command_trains_folds_and_prints_mean_and_spread(
     assert [row["fold"] for row in told["runs"]] == [0, 1]
     assert told["summary"]["last_val_accuracy"]["n"] == 2
     assert dataset.load(bar_set.path).info.fingerprint == told["data"]
+
+
+def test_a_folder_is_for_one_recipe_from_the_first_member_on(
+    bar_set: Dataset, short: Recipe, small, watched, tmp_path: Path
+) -> None:
+    out, other = tmp_path / "r", small(train={"epochs": 2}, optimiser={"learning_rate": 0.001})
+    with pytest.raises(KeyboardInterrupt):
+        repeat(bar_set, short, out, lambda *_: watched(3), seeds=2)
+    assert json.loads((out / "repeat.json").read_text())["runs"] == []
+    with pytest.raises(MienError, match="another recipe"):
+        repeat(bar_set, other, out, lambda *_: watched(), seeds=2)
+    # Earlier versions wrote nothing before a member had ended: its own recipe tells.
+    (out / "repeat.json").unlink()
+    with pytest.raises(MienError, match="seed-0: was begun with another recipe"):
+        repeat(bar_set, other, out, lambda *_: watched(), seeds=2)
+    (out / "repeat.json").unlink()
+    told = repeat(bar_set, short, out, lambda *_: watched(), seeds=2)
+    assert [row["epochs"] for row in told["runs"]] == [2, 2]
+
+
+def test_a_recipe_with_which_nothing_could_begin_may_be_mended(
+    bar_set: Dataset, short: Recipe, small, watched, tmp_path: Path
+) -> None:
+    with pytest.raises(MienError, match="fewer than one batch"):
+        repeat(bar_set, small(train={"batch_size": 500}), tmp_path / "r", lambda *_: watched())
+    assert repeat(bar_set, short, tmp_path / "r", lambda *_: watched())["runs"]
+
+
+def test_folds_that_were_written_for_another_number_or_set_are_refused(bar_set: Dataset, tmp_path: Path) -> None:
+    with_folds(bar_set, tmp_path, 5, seed=0)
+    with pytest.raises(MienError, match="divides into 5 folds, not 3") as caught:
+        with_folds(bar_set, tmp_path, 3, seed=0)
+    assert "--folds 5" in (caught.value.hint or "")
+    half = Dataset(bar_set.images[:80], bar_set.table.slice(0, 80), bar_set.info)
+    renamed = replace(bar_set, info=bar_set.info.model_copy(update={"fingerprint": "0" * 64}))
+    split = bar_set.split.copy()
+    split[:20] = "test"
+    table = bar_set.table.set_column(bar_set.table.column_names.index("split"), "split", pa.array(split.tolist()))
+    for other in (half, renamed, replace(bar_set, table=table)):
+        with pytest.raises(MienError, match="divides another set"):
+            with_folds(other, tmp_path, 5, seed=0)
+    (tmp_path / "folds.parquet").write_text("no table")
+    with pytest.raises(MienError, match="damaged"):
+        with_folds(bar_set, tmp_path, 5, seed=0)
+
+
+def test_more_seeds_of_folds_leave_the_first_seed_as_it_is_under_whatever_name(
+    bar_set: Dataset, small, watched, tmp_path: Path
+) -> None:
+    quick, out = small(train={"epochs": 1}), tmp_path / "r"
+    killed = iter([watched(), watched(2)])
+    with pytest.raises(KeyboardInterrupt):
+        repeat(bar_set, quick, out, lambda *_: next(killed), folds=2)
+    begun: list[str] = []
+
+    def watch(_recipe: Recipe, name: str):
+        begun.append(name)
+        return watched()
+
+    told = repeat(bar_set, quick, out, watch, folds=2, seeds=2)
+    assert begun == ["fold-1", "fold-0-seed-1", "fold-1-seed-1"]
+    assert [(row["seed"], row["fold"]) for row in told["runs"]] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert {row["name"] for row in told["runs"]} == {"fold-0", *begun}
+    assert repeat(bar_set, quick, out, watch, folds=2)["runs"] == told["runs"]
+
+
+def test_a_picture_that_is_left_out_may_be_in_the_fold_that_is_val(
+    bar_set: Dataset, small, watched, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_text("row\n0\n")
+    recipe = small(train={"epochs": 1}, phases=[{"leave_out": str(tmp_path / "rows.csv")}])
+    told = repeat(bar_set, recipe, tmp_path / "r", lambda *_: watched(), folds=2)
+    left = [pq.read_table(tmp_path / "r" / row["name"] / "phases" / "1-left-out.parquet") for row in told["runs"]]
+    assert sorted(table.column("row").to_pylist() for table in left) == [[], [0]]
+    (tmp_path / "rows.csv").write_text("row\n")
+    with pytest.raises(MienError):
+        repeat(bar_set, recipe, tmp_path / "s", lambda *_: watched(), folds=2)
+
+
+def test_folds_cannot_be_trained_on_and_measured(bar_set: Dataset, small, watched, tmp_path: Path) -> None:
+    with pytest.raises(MienError, match="would train on the fold"):
+        repeat(bar_set, small(data={"train_on_val": True}), tmp_path / "r", lambda *_: watched(), folds=2)
+    assert not (tmp_path / "r").exists()

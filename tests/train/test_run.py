@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from mien.cli.app import run as cli
 from mien.core import recipe as recipes
@@ -20,7 +22,7 @@ from mien.data.dataset import Dataset
 from mien.models.store import load_classifier, read_weights
 from mien.train import checkpoint, loop
 from mien.train.checkpoint import Progress
-from mien.train.measure import measure
+from mien.train.measure import Measured, measure
 from mien.train.prepare import make_spec
 from mien.train.run import resume, train
 from mien.train.step import DivergedError, Learner
@@ -303,3 +305,56 @@ def test_the_environment_and_data_of_a_run_are_on_record(bar_set: Dataset, tmp_p
     assert environment["packages"]["torch"] == torch.__version__.split("+")[0]
     assert environment["precision"] == "fp32"
     assert json.loads((tmp_path / "r" / "data.json").read_text())["fingerprint"] == bar_set.info.fingerprint
+
+
+def test_fewer_epochs_than_a_run_has_are_refused(bar_set: Dataset, tmp_path: Path) -> None:
+    recipe = tiny("train.checkpoint_minutes=1e-9")
+    with pytest.raises(KeyboardInterrupt):
+        train(bar_set, recipe, tmp_path / "r", Silent(6 + 3))
+    run = RunDir(tmp_path / "r")
+    with pytest.raises(MienError, match=r"train\.epochs = 1, but the run is in epoch 2 already") as caught:
+        resume(run, bar_set, Silent(), settings=["train.epochs=1"])
+    assert "at least 2" in (caught.value.hint or "")
+    assert recipes.read(str(run.recipe)).train.epochs == 3
+    assert resume(run, bar_set, Silent(), settings=["train.epochs=2"]).progress.epoch == 2
+
+
+def judged(*figures: Measured, metric: str = "accuracy") -> Progress:
+    progress, recipe = Progress(), recipes.build({"stopping": {"metric": metric, "patience_epochs": 9}}, source="t")
+    for figure in figures:
+        loop._judge(recipe, progress, figure, may_stop=True)
+        progress.epoch += 1
+    return progress
+
+
+def test_an_epoch_without_a_figure_is_beaten_by_any_other_and_beats_none() -> None:
+    nan = float("nan")
+    losses = [Measured(0.5, loss, 0.9) for loss in (nan, 1.0, 0.5, nan, 0.7)]
+    found = judged(*losses, metric="loss")
+    assert (found.best_epoch, found.best, found.waited) == (3, -0.5, 2)
+    votes = judged(*(Measured(nan, nan, share) for share in (0.2, 0.6, 0.4)), metric="loss")
+    assert (votes.best_epoch, votes.best) == (2, 0.6)
+
+
+def test_a_plateau_of_a_set_with_votes_alone_is_one_of_their_accuracy(
+    bar_set: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares = iter([0.1, 0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
+    # The rehearsal takes the first.
+    monkeypatch.setattr(loop, "measure", lambda *_, **__: Measured(float("nan"), float("nan"), next(shares)))
+    settings = ["schedule={ name = 'plateau', patience_epochs = 1, gamma = 0.5 }", "train.probe=0", "train.epochs=6"]
+    rows = train(bar_set, tiny(*settings), tmp_path / "r", Silent()).progress.rows
+    rates = [row["learning_rate"] for row in rows]
+    assert len(set(rates)) == 1
+    state = RunDir(tmp_path / "r").resume / "state.safetensors"
+    with safe_open(state, framework="pt") as file:
+        plateau = json.loads(file.metadata()["state"])["plateau"]
+    assert (plateau["factor"], plateau["best"]) == (0.5, pytest.approx(0.6))
+
+
+@pytest.mark.parametrize("key", ["train.probe=1", "average={ ema_decay = 0, swa_from_epoch = 1 }"])
+def test_single_pictures_are_measured_without_batch_statistics(bar_set: Dataset, tmp_path: Path, key: str) -> None:
+    settings = ["model={ name = 'lenet5-fer', options = { dense_norm = true } }", "train.eval_batch_size=1"]
+    finished = train(bar_set, tiny("train.epochs=1", *settings, key), tmp_path / "r", Silent())
+    assert finished.progress.epoch == 1
+    assert math.isnan(finished.progress.health[0]["batch_norm_loss"]) == key.startswith("train.probe")

@@ -12,6 +12,9 @@ from torch.nn import functional as F
 from mien.core.errors import MienError
 from mien.core.recipe import ModelConfig
 from mien.data.dataset import Dataset
+from mien.models import zoo
+from mien.models.classifier import build_classifier
+from mien.models.store import read_weights
 from mien.train.run import train
 from mien.train.start import begin, start_dirac, start_whitening
 
@@ -56,7 +59,7 @@ def test_a_net_that_cannot_whiten_says_why(net: nn.Module, message: str) -> None
     with pytest.raises(MienError, match=message):
         start_whitening(net, torch.zeros(1, 1, 8, 8))
     if message == "no convolution":
-        with pytest.raises(MienError, match="no convolution"):
+        with pytest.raises(MienError, match="no padded convolution with an odd kernel"):
             start_dirac(net)
 
 
@@ -69,3 +72,36 @@ def test_a_training_takes_both_and_refuses_them_over_pretrained_weights(
     pretrained = ModelConfig(start_dirac=True, options={"pretrained": True})
     with pytest.raises(MienError, match="start_dirac would overwrite pretrained weights"):
         begin(nn.Identity(), pretrained, bar_set.images, bar_set.rows("train"))
+
+
+def test_a_net_with_other_kernels_says_so_instead_of_passing_on_a_shifted_picture() -> None:
+    for conv in (nn.Conv2d(1, 4, 4, padding=1), nn.Conv2d(1, 4, 3), nn.Conv2d(1, 4, 3, padding=2)):
+        before = conv.weight.detach().clone()
+        with pytest.raises(MienError, match="no padded convolution with an odd kernel"):
+            start_dirac(nn.Sequential(conv))
+        assert torch.equal(conv.weight, before)
+    net = nn.Sequential(nn.Conv2d(1, 4, 4, 4), nn.Conv2d(4, 4, 3, padding="same", bias=False))
+    patches = net[0].weight.detach().clone()
+    start_dirac(net)
+    assert torch.equal(net[0].weight, patches)
+    x = torch.randn(1, 4, 5, 5)
+    torch.testing.assert_close(net[1](x), x)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("cliquenet", "a kernel of this net meets other inputs"), ("emotion-net", "no padded conv")]
+)
+def test_nets_of_the_zoo_that_cannot_pass_their_input_on_refuse(name: str, message: str) -> None:
+    with pytest.raises(MienError, match=message):
+        start_dirac(zoo.build(name, channels=1, side=24))
+
+
+def test_a_run_folder_gives_its_best_weights_to_start_from(bar_set: Dataset, small, watched, tmp_path: Path) -> None:
+    train(bar_set, small(train={"epochs": 1}), tmp_path / "r", watched())
+    begun = [build_classifier(read_weights(tmp_path / "r" / "weights" / "best.safetensors")[1]) for _ in range(2)]
+    for net, weights in zip(begun, ("", "weights/best.safetensors"), strict=True):
+        begin(net, ModelConfig(start_from=str(tmp_path / "r" / weights)), bar_set.images, bar_set.rows("train"))
+    first, second = (net.state_dict() for net in begun)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    with pytest.raises(MienError, match=r"not a run folder \(no recipe\.toml\)"):
+        begin(begun[0], ModelConfig(start_from=str(tmp_path)), bar_set.images, bar_set.rows("train"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import typer
 from mien.cli.output import bars, console, print_json
 from mien.core import recipe as recipes
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
@@ -28,18 +29,26 @@ def command(
     chosen = recipes.read(recipe, settings)
     # Loaded only now: a wrong key is answered at once, before torch takes its seconds.
     from mien.data import dataset
-    from mien.train.rate_range import range_test
+    from mien.train.rate_range import range_test, rates_of
     from mien.train.rate_report import write
 
     rate = chosen.optimiser.learning_rate
     packed = dataset.load(data)
+    first, last = rate / 1000 if low is None else low, rate * 100 if high is None else high
+    is_first = os.environ.get("RANK", "0") == "0"
     with bars("steps", chosen.name) as (tell,):
-        found = range_test(packed, chosen, low=low or rate / 1000, high=high or rate * 100, steps=steps, tell=tell)
+        found = range_test(packed, chosen, low=first, high=last, steps=steps, tell=tell if is_first else None)
+    if not is_first:
+        return
     folder = out or Path("runs") / f"lr-{chosen.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     write(folder, found, chosen, packed)
+    keys = rates_of(chosen, found.suggestion)
     if as_json:
-        print_json(found.to_json() | {"recipe_rate": rate, "folder": str(folder)})
+        print_json(found.to_json() | {"settings": keys, "recipe_rate": rate, "folder": str(folder)})
         return
     console.print(f"suggestion [bold]{found.suggestion:.2g}[/bold] (the recipe has {rate:g})")
     console.print(f"the loss falls fastest at {found.steepest:.2g} and is lowest at {found.lowest:.2g}")
-    console.print(f"[dim]{folder}/range.png · mien train … --set optimiser.learning_rate={found.suggestion:.2g}[/dim]")
+    if found.still_falling:
+        console.print(f"[yellow]it was still falling at {last:g}[/yellow]: try a higher --high")
+    words = " ".join(f"--set {key}={value:.2g}" for key, value in keys.items())
+    console.print(f"{folder}/range.png · mien train … {words}", style="dim", markup=False)

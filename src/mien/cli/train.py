@@ -14,12 +14,15 @@ import typer
 from mien.cli.output import console, print_json
 from mien.cli.watch import Bar
 from mien.core import recipe as recipes
+from mien.core.errors import Interrupted
+from mien.core.errors import command as shell
 from mien.core.rundir import RunDir
+from mien.page.words import plural
 
 if TYPE_CHECKING:
     from mien.train.run import Finished
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
@@ -34,10 +37,12 @@ def command(
     chosen = recipes.read(recipe, settings)
     # Loaded only now: a wrong key is answered at once, before torch takes its seconds.
     from mien.data import dataset
+    from mien.train.claim import leftovers
     from mien.train.run import train
 
     packed = dataset.load(data)
     target = out or Path("runs") / f"{chosen.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    leftovers(RunDir(target))  # a folder that is taken is refused before anything is announced
     with says_how_to_go_on(target), Bar(chosen) as bar:
         bar.begin(packed, target)
         show(train(packed, chosen, target, bar, tell=bar.prepare), as_json=as_json)
@@ -49,13 +54,14 @@ def says_how_to_go_on(run: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        from mien.train.checkpoint import NAME
+        folder = RunDir(run)
+        if not folder.recipe.is_file():
+            raise Interrupted("nothing had been saved yet") from None
+        from mien.evaluate.history import read_history
 
-        if os.environ.get("RANK", "0") == "0":
-            saved = (RunDir(run).resume / NAME).exists()
-            told = f"`mien resume {run}` goes on from the last saved state" if saved else "nothing had been saved yet"
-            typer.echo(f"mien: interrupted; {told}", err=True)
-        raise
+        epochs = len(read_history(folder))
+        after = f"after {plural(epochs, 'epoch')}" if epochs else "in the first epoch"
+        raise Interrupted(f"{after}; `{shell('resume', run)}` goes on from the last saved state") from None
 
 
 def show(finished: Finished, *, as_json: bool) -> None:
@@ -68,6 +74,6 @@ def show(finished: Finished, *, as_json: bool) -> None:
         print_json({"run": str(run.path), "epochs": progress.epoch, "best_epoch": progress.best_epoch, "best": best})
         return
     early = " (stopped early)" if progress.stopped else ""
-    console.print(f"{progress.epoch} epochs{early} in {progress.seconds / 60:.1f} min → {run.path}")
+    console.print(f"{progress.epoch} epochs{early} in {progress.seconds / 60:.1f} min → {run.path}", markup=False)
     console.print(f"best epoch {progress.best_epoch}: validation accuracy {best['val_accuracy']:.2%}", end="")
     console.print(f", FER+ {best['val_ferplus_accuracy']:.2%}" if "val_ferplus_accuracy" in best else "")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mien.cli.output import progress
 from mien.core.recipe import Recipe
+from mien.page.words import plural
 
 if TYPE_CHECKING:
     from mien.data.dataset import Dataset
@@ -38,8 +39,22 @@ class Bar:
 
     def begin(self, data: Dataset, run: Path) -> None:
         """Say what is about to be trained, on what, and where it goes: the first epoch may take minutes."""
-        pictures, epochs = len(data.rows("train")), self.recipe.train.epochs
-        self.bar.say(f"{self.recipe.name}: {epochs} epochs of {pictures:,} pictures of {data.info.name} → {run}")
+        # Loaded only now: `mien train` answers wrong keys before torch takes its seconds.
+        from mien.train.prepare import shown_pictures
+
+        epochs = plural(self.recipe.train.epochs, "epoch")
+        pictures = plural(shown_pictures(data, self.recipe), "picture")
+        self.bar.say(f"{self.recipe.name}: {epochs} of {pictures} of {data.info.name} → {run}")
+
+    def go_on(self, progress: Progress, run: Path, note: str | None = None) -> None:
+        """Say where a resumed run stands, with the figures of its last epoch and what else there is to note."""
+        steps = f" and {plural(progress.step, 'step')}" if progress.step else ""
+        where = f"{progress.epoch} of {plural(self.recipe.train.epochs, 'epoch')}{steps}"
+        self.bar.say(f"{self.recipe.name}: going on after {where} → {run}")
+        if progress.rows:
+            self.epoch(progress.rows[-1])
+        if note:
+            self.bar.say(note)
 
     def prepare(self, done: int, total: int) -> None:
         """Show how many pictures the teachers of a distillation have answered, before the first step."""

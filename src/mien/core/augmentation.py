@@ -68,7 +68,7 @@ class AugmentConfig(Frozen):
 
     # Filters.
     blur_pixels: float = Field(default=0, ge=0, le=20, description="greatest deviation of the Gaussian")
-    sharpness: float = Field(default=0, ge=0, le=10, description="factor 1 ± this: 0 is smooth, 2 is sharp")
+    sharpness: float = Field(default=0, ge=0, le=10, description="factor 1 ± this, from 0 on: 0 is smooth, 2 is sharp")
     noise: Fraction = Field(default=0, description="greatest deviation, of the full range")
 
     # Hidden parts.
@@ -86,8 +86,8 @@ class AugmentConfig(Frozen):
     grid_mask_rotation: bool = Field(default=True, description="turn the grid by any angle")
 
     # Two pictures in one; the labels follow.
-    mixup_alpha: float = Field(default=0, ge=0, description="λ ~ Beta(α, α); paper: 0.2 to 1")
-    cutmix_alpha: float = Field(default=0, ge=0, description="λ ~ Beta(α, α); paper: 1")
+    mixup_alpha: float = Field(default=0, ge=0, le=1000, description="λ ~ Beta(α, α); paper: 0.2 to 1")
+    cutmix_alpha: float = Field(default=0, ge=0, le=1000, description="λ ~ Beta(α, α); paper: 1")
     mix_probability: Fraction = Field(default=1, description="of a picture to be mixed at all")
 
     @model_validator(mode="after")

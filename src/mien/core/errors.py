@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -26,9 +27,32 @@ class MissingExtraError(MienError):
         super().__init__(f"this needs the package {package}", hint=f"pip install 'mien[{extra}]'")
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C in long work: the message says what is kept and how to go on. The command line exits with 130."""
+
+
+_LISTED, _NEAREST = 30, 5
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> MienError:
-    """An error for a name that is not among the known ones, with the nearest of them."""
+    """An error for a name that is not among the known ones: with the nearest of them, else all, else some of many."""
     names = sorted(known)
     near = get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+    hint = f"did you mean {near[0]!r}?" if near else _listed(name, names)
     return MienError(f"unknown {kind} {name!r}", hint=hint)
+
+
+def _listed(name: str, names: list[str]) -> str:
+    if len(names) <= _LISTED:
+        return f"known: {', '.join(names)}"
+    some = get_close_matches(name, names, n=_NEAREST, cutoff=0) or names[:_NEAREST]
+    return f"{len(names):,} are known, the nearest by spelling: {', '.join(some)}"
+
+
+def command(*words: object) -> str:
+    """A command of mien as it can be pasted into a shell, whatever its paths are called.
+
+    >>> command("export", "my run")
+    "mien export 'my run'"
+    """
+    return shlex.join(["mien", *map(str, words)])

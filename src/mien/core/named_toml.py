@@ -31,12 +31,20 @@ def read_tree(kind: str, name_or_path: str, *, folder: str) -> dict[str, Any]:
     if path.suffix == ".toml" or path.is_file():
         if not path.is_file():
             raise MienError(f"{path}: no such {kind} file", hint=f"shipped {kind}s: {', '.join(names)}")
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
     elif name_or_path in names:
-        text = (resources.files("mien") / folder / f"{name_or_path}.toml").read_text(encoding="utf-8")
+        data = (resources.files("mien") / folder / f"{name_or_path}.toml").read_bytes()
     else:
         raise unknown_name(kind, name_or_path, names)
+    return {"name": path.stem, **parse(data, source=name_or_path)}
+
+
+def parse(data: bytes, *, source: str) -> dict[str, Any]:
+    """The tables of a TOML file. Raises MienError that names `source` when it is damaged or not UTF-8."""
     try:
-        return {"name": path.stem, **tomllib.loads(text)}
+        return tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise MienError(f"{source}: not UTF-8 in line {line}", hint="save it as UTF-8, as TOML has to be") from None
     except tomllib.TOMLDecodeError as error:
-        raise MienError(f"{name_or_path}: not valid TOML ({error})") from None
+        raise MienError(f"{source}: not valid TOML ({error})") from None

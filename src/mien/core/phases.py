@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from mien.core.errors import MienError, unknown_name
+from mien.core.invalid import invalid
 from mien.core.recipe_keys import PhaseConfig
 
 if TYPE_CHECKING:
@@ -48,20 +50,23 @@ def phases(recipe: Recipe) -> tuple[Phase, ...]:
 
 
 def _ends(configs: tuple[PhaseConfig, ...], epochs: int) -> list[int]:
-    ends, so_far = [], 0
-    for number, config in enumerate(configs, 1):
-        if config.epochs is None and number < len(configs):
+    lengths = [config.epochs for config in configs]
+    for number, length in enumerate(lengths[:-1], 1):
+        if length is None:
             raise MienError(f"phases: phase {number} has no epochs", hint="only the last phase may go on to the end")
-        so_far = epochs if config.epochs is None else so_far + config.epochs
-        ends.append(so_far)
-    left = epochs - (ends[-2] if configs[-1].epochs is None and len(ends) > 1 else 0)
-    if ends[-1] != epochs or left <= 0:
-        took = sum(config.epochs or 0 for config in configs)
+    *starts, total = accumulate((length or 0 for length in lengths), initial=0)
+    if starts[-1] >= epochs:
+        longest = max(range(len(lengths) - 1), key=lambda i: lengths[i] or 0) + 1
         raise MienError(
-            f"phases: they take {took} epochs, train.epochs is {epochs}",
+            f"phases: they take {starts[-1]} epochs before the last phase begins, train.epochs is {epochs}",
+            hint=f"train.epochs of at least {starts[-1] + 1}, or shorten phases.{longest}.epochs",
+        )
+    if lengths[-1] is not None and total != epochs:
+        raise MienError(
+            f"phases: they take {total} epochs, train.epochs is {epochs}",
             hint="leave out epochs of the last phase, which then goes on to the end, or change train.epochs",
         )
-    return ends
+    return [*starts[1:], epochs]
 
 
 def _merged(recipe: Recipe, config: PhaseConfig, number: int) -> Recipe:
@@ -73,9 +78,7 @@ def _merged(recipe: Recipe, config: PhaseConfig, number: int) -> Recipe:
     try:
         return type(recipe).model_validate(tree)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise MienError(f"phase {number}: {key} = {first['input']!r}: {first['msg']}") from None
+        raise invalid(f"phase {number}", error) from None
     except MienError as error:
         raise MienError(f"phase {number}: {error.message}", hint=error.hint) from None
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from mien.core.augmentation import AugmentConfig as AugmentConfig
 from mien.core.errors import MienError, unknown_name
+from mien.core.invalid import invalid
 from mien.core.named_toml import read_tree, shipped_names
 from mien.core.phases import phases
 from mien.core.recipe_check import check
@@ -34,9 +35,9 @@ class ModelConfig(Frozen):
 
     name: str = "mien-m"
     options: dict[str, Scalar] = Field(default_factory=dict)
-    start_from: str | None = Field(default=None, description="weights (.safetensors) of the same net to start from")
+    start_from: str | None = Field(default=None, description="run folder or weights (.safetensors) of the same net")
     start_dirac: bool = Field(
-        default=False, description="convolutions start by passing their input on (arXiv 2404.00498, section 3.3)"
+        default=False, description="padded convolutions start by passing their input on (arXiv 2404.00498, section 3.3)"
     )
     start_whitening: bool = Field(
         default=False, description="the first convolution starts by whitening its input (the same, section 3.2)"
@@ -71,7 +72,7 @@ class TrainConfig(Frozen):
     epochs: int = Field(default=32, ge=1)
     batch_size: int = Field(default=128, ge=2, description="over all processes together")
     eval_batch_size: int = Field(default=512, ge=1)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     probe: int = Field(default=4096, ge=0, description="training pictures measured in eval mode each epoch")
@@ -162,13 +163,16 @@ def _value(text: str) -> Any:
 
 def build(tree: dict[str, Any], *, source: str) -> Recipe:
     """A Recipe from nested dictionaries. Raises MienError that names the wrong key and the nearest right one."""
-    _check_keys(tree, Recipe, source, "")
+    check_keys(tree, source=source)
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise MienError(f"{source}: {key} = {first['input']!r}: {first['msg']}") from None
+        raise invalid(source, error) from None
+
+
+def check_keys(tree: dict[str, Any], *, source: str) -> None:
+    """Raise MienError with the nearest right name for a key that no recipe has."""
+    _check_keys(tree, Recipe, source, "")
 
 
 def _check_keys(tree: dict[str, Any], model: type[BaseModel], source: str, prefix: str) -> None:
@@ -183,7 +187,9 @@ def _check_keys(tree: dict[str, Any], model: type[BaseModel], source: str, prefi
         elif isinstance(value, list):
             tables = [k for k in typing.get_args(kind) if isinstance(k, type) and issubclass(k, BaseModel)]
             for number, table in enumerate(value if tables else [], 1):
-                _check_keys(table, tables[0], source, f"{prefix}{key}.{number}.")
+                # What is no table is left to the validation that follows.
+                if isinstance(table, dict):
+                    _check_keys(table, tables[0], source, f"{prefix}{key}.{number}.")
 
 
 def _leaves(model: type[BaseModel]) -> list[str]:
@@ -195,6 +201,15 @@ def _leaves(model: type[BaseModel]) -> list[str]:
         if isinstance(kind, type) and issubclass(kind, BaseModel)
         for leaf in kind.model_fields
     ]
+
+
+def keys_called(name: str) -> list[str]:
+    """Dotted keys whose last part is `name`, hyphens for underscores: `epochs` is `train.epochs`.
+
+    >>> keys_called("batch-size")
+    ['train.batch_size']
+    """
+    return [key for key in _leaves(Recipe) if key.rpartition(".")[2] == name.replace("-", "_")]
 
 
 def to_tree(recipe: Recipe) -> dict[str, Any]:

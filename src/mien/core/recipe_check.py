@@ -8,14 +8,17 @@ from mien.core.errors import MienError
 
 if TYPE_CHECKING:
     from mien.core.recipe import Recipe
+    from mien.core.recipe_keys import ScheduleConfig
 
 
 def check(recipe: Recipe) -> None:
-    """Raises MienError for keys of start, distillation, averages and schedule that make no sense together."""
+    """Raises MienError for keys of different tables that make no sense together."""
     _check_start(recipe)
-    _check_distillation(recipe)
+    _check_heads(recipe)
+    _check_validation(recipe)
+    _check_warm_up(recipe)
     _check_averages(recipe)
-    _check_cycles(recipe)
+    _check_snapshots(recipe)
 
 
 def _check_start(recipe: Recipe) -> None:
@@ -25,9 +28,31 @@ def _check_start(recipe: Recipe) -> None:
             raise MienError(f"model.{key} would overwrite the weights of model.start_from", hint="take one of them")
 
 
-def _check_distillation(recipe: Recipe) -> None:
+def _check_heads(recipe: Recipe) -> None:
     if recipe.distill.teachers and recipe.distill.weight == 0:
         raise MienError("distill.weight = 0: nothing would be learned from distill.teachers", hint="such as 0.7")
+    if recipe.data.votes and recipe.loss.votes_weight == 0:
+        raise MienError(
+            "loss.votes_weight = 0 would leave the FER+ head as it began, to be measured and exported all the same",
+            hint="data.votes = false makes no such head",
+        )
+
+
+def _check_validation(recipe: Recipe) -> None:
+    if recipe.data.train_on_val and recipe.stopping.patience_epochs is not None:
+        raise MienError(
+            "stopping.patience_epochs asks validation, which data.train_on_val trains on",
+            hint="stopping.patience_epochs=none, and train.epochs as many as were right without validation",
+        )
+
+
+def _check_warm_up(recipe: Recipe) -> None:
+    warm, epochs = recipe.schedule.warmup_epochs, recipe.train.epochs
+    if warm >= epochs:
+        raise MienError(
+            f"schedule.warmup_epochs = {warm:g} takes all of train.epochs = {epochs}: the rate never gets to the top",
+            hint=f"such as schedule.warmup_epochs={epochs / 10:g}",
+        )
 
 
 def _check_averages(recipe: Recipe) -> None:
@@ -44,19 +69,31 @@ def _check_averages(recipe: Recipe) -> None:
         )
 
 
-def _check_cycles(recipe: Recipe) -> None:
-    """Snapshots at ends of cycles need cycles that end with an epoch."""
-    schedule, average = recipe.schedule, recipe.average
-    if schedule.name != "cosine-restarts" or not average.snapshots or average.snapshot_epochs:
-        return
-    ends = schedule.warmup_epochs + schedule.cycle_epochs
-    if ends % 1 or schedule.cycle_epochs % 1 or (schedule.cycle_epochs * schedule.cycle_growth) % 1:
+def _check_snapshots(recipe: Recipe) -> None:
+    average, epochs = recipe.average, recipe.train.epochs
+    if average.snapshot_epochs is not None and average.snapshot_epochs > epochs:
         raise MienError(
-            "average.snapshots at ends of cycles: the cycles of cosine-restarts do not end with an epoch",
-            hint="whole schedule.warmup_epochs, cycle_epochs and cycle_growth, or set average.snapshot_epochs",
+            f"average.snapshot_epochs = {average.snapshot_epochs} comes after the last epoch, {epochs}",
+            hint="lower it: no snapshot would be taken",
         )
-    if ends > recipe.train.epochs:
+    if recipe.schedule.name == "cosine-restarts" and average.snapshots and average.snapshot_epochs is None:
+        _check_cycles(recipe.schedule, epochs)
+
+
+def _check_cycles(schedule: ScheduleConfig, epochs: int) -> None:
+    """Snapshots at ends of cycles need cycles that end with an epoch."""
+    cycle = schedule.cycle_epochs
+    end = schedule.warmup_epochs + cycle
+    if end > epochs:
         raise MienError(
-            f"average.snapshots: no cycle ends within train.epochs = {recipe.train.epochs}",
+            f"average.snapshots: no cycle ends within train.epochs = {epochs}",
             hint="shorten schedule.cycle_epochs, or set average.snapshot_epochs",
         )
+    while end <= epochs:
+        if end % 1:
+            raise MienError(
+                f"average.snapshots at ends of cycles: the cycles do not end with an epoch, one ends at {end:g}",
+                hint="whole schedule.warmup_epochs, cycle_epochs and cycle_growth, or set average.snapshot_epochs",
+            )
+        cycle *= schedule.cycle_growth
+        end += cycle

@@ -10,8 +10,9 @@ from mien.core.errors import MienError
 from mien.core.spec import Frozen
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Memory = Annotated[float, Field(ge=0, lt=1)]  # of a running mean: the share of what was
 Sampler = Literal["shuffle", "label-shuffling", "class-balanced", "square-root", "effective-number"]
 
 
@@ -22,7 +23,7 @@ class LossConfig(Frozen):
         default="cross-entropy",
         description="of the label head; focal: arXiv 1708.02002; svm: squared hinge, one against rest, arXiv 1306.0239",
     )
-    focal_gamma: float = Field(default=2, ge=0, description="of focal; 0 is cross entropy")
+    focal_gamma: NotNegative = Field(default=2, description="of focal; 0 is cross entropy")
     label_smoothing: float = Field(default=0, ge=0, lt=1)
     class_balance: Literal["none", "inverse-frequency", "effective-number"] = Field(
         default="none", description="weights of the labels by how rare they are; effective-number: arXiv 1901.05555"
@@ -33,7 +34,7 @@ class LossConfig(Frozen):
     class_weights: dict[str, NotNegative] = Field(
         default_factory=dict, description="weights of labels by name, times those of class_balance; others 1"
     )
-    votes_weight: float = Field(default=1, ge=0, description="weight of the FER+ head's loss")
+    votes_weight: NotNegative = Field(default=1, description="weight of the FER+ head's loss")
     vote_scheme: Literal["soft", "majority", "cross-entropy", "probability", "multi-target"] = Field(
         default="soft", description="soft: all votes but single ones; the others as in arXiv 1608.01041"
     )
@@ -66,11 +67,11 @@ class OptimiserConfig(Frozen):
     learning_rate: Positive = 0.1
     momentum: float = Field(default=0.9, ge=0, lt=1, description="of sgd and muon")
     nesterov: bool = Field(default=True, description="of sgd and muon")
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Memory, Memory] = Field(default=(0.9, 0.999), description="of adam and adamw")
     epsilon: Positive = 1e-8
-    weight_decay: float = Field(default=0, ge=0, description="on every weight matrix")
+    weight_decay: NotNegative = Field(default=0, description="on every weight matrix")
     decay_norms_and_biases: bool = False
-    l2: dict[str, float] = Field(default_factory=dict, description="weight decay of parameters by part of name")
+    l2: dict[str, NotNegative] = Field(default_factory=dict, description="weight decay of parameters by part of name")
     l1: dict[str, NotNegative] = Field(
         default_factory=dict, description="strength of λ·Σ|w| on parameters by part of name"
     )
@@ -89,7 +90,7 @@ class OptimiserConfig(Frozen):
     rest: Literal["adamw", "sgd"] = Field(
         default="adamw", description="of muon: what moves norms, biases and heads, which are no hidden matrices"
     )
-    rest_learning_rate: float | None = Field(default=None, gt=0, description="of muon's rest; None: learning_rate")
+    rest_learning_rate: Positive | None = Field(default=None, description="of muon's rest; None: learning_rate")
     clip_norm: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
@@ -109,7 +110,7 @@ class ScheduleConfig(Frozen):
     """How the learning rate moves. `floor` is the lowest rate in units of the highest."""
 
     name: Literal["constant", "cosine", "one-cycle", "cosine-restarts", "exponential", "step", "plateau"] = "one-cycle"
-    warmup_epochs: float = Field(default=0, ge=0)
+    warmup_epochs: NotNegative = 0
     floor: Fraction = 0
     gamma: float = Field(default=0.9, gt=0, le=1, description="factor: per epoch, per step or per plateau")
     step_epochs: float = Field(default=10, gt=0)
@@ -160,7 +161,7 @@ class PhaseConfig(Frozen):
     """A part of the training with keys of its own; what is left out is as everywhere in the recipe."""
 
     epochs: int | None = Field(default=None, ge=1, description="how long; the last phase may go on to the end")
-    size: int | None = Field(default=None, ge=8, description="side in px to which augmented pictures are reduced")
+    size: int | None = Field(default=None, ge=8, description="shorter side in px of augmented pictures")
     augment: dict[str, Any] = Field(default_factory=dict, description="keys of [augment] that differ")
     pictures: Literal["all", "hard"] = Field(
         default="all", description="hard: what the averaged weights get wrong when the phase begins"

@@ -15,6 +15,7 @@ from mien.core.errors import MienError
 from mien.core.recipe_keys import LossConfig
 from mien.data.dataset import Dataset
 from mien.data.sampling import Sampling
+from mien.page.words import plural
 
 # Streams of random numbers, so that none disturbs another: default_rng([seed, stream, epoch or step]).
 SHUFFLE, AUGMENT, TARGETS, PROBE, TORCH, NORMS = range(6)
@@ -66,9 +67,12 @@ class Batch:
 
 
 def vote_targets(votes: NDArray[np.int64], scheme: str) -> NDArray[np.float32]:
-    """Targets (N, 8) of a scheme that draws nothing. `soft` normalises all votes but single ones."""
+    """Targets (N, 8) of a scheme; rows of zeros take no part. `soft` normalises all votes but single ones.
+
+    Of `probability` this is the expectation, from which `step` draws at each presentation.
+    """
     if scheme != "soft":
-        return ferplus.SCHEMES[scheme](votes)
+        return ferplus.SCHEMES["cross-entropy" if scheme == "probability" else scheme](votes)
     left = ferplus.without_single_votes(votes)[:, : ferplus.EXPRESSIONS].astype(np.float32)
     return np.asarray(left / np.maximum(left.sum(1, keepdims=True), 1), np.float32)
 
@@ -87,8 +91,6 @@ def load_pictures(
     if with_votes and data.votes is not None:
         chosen = data.votes[rows]
         scheme = loss.vote_scheme if loss else "majority"
-        # "probability" starts from its expectation; `step` draws from it at each presentation.
-        scheme = "cross-entropy" if scheme == "probability" else scheme
         votes = torch.from_numpy(vote_targets(chosen, scheme)).to(device)
     labels = torch.from_numpy(data.label[rows])
     if not bool((labels >= 0).any()) and (votes is None or not bool(votes.any())):
@@ -118,6 +120,10 @@ class Batches:
             raise MienError(
                 f"train.batch_size = {self.batch_size} cannot be shared by {self.world} processes",
                 hint=f"take a multiple of {self.world}",
+            )
+        if self.length < 2:
+            raise MienError(
+                f"the training set has {plural(self.length, 'picture')}: a batch needs 2", hint="import more pictures"
             )
         if self.length < self.batch_size:
             raise MienError(

@@ -26,10 +26,19 @@ def freeze(model: nn.Module, parts: Sequence[str]) -> bool:
 def train_mode(model: nn.Module) -> None:
     """Training mode, but norms whose parameters are frozen keep their statistics and normalise by them."""
     model.train()
-    for module in model.modules():
-        own = list(module.parameters(recurse=False))
-        if isinstance(module, BatchNorm) and own and not any(p.requires_grad for p in own):
-            module.eval()
+    for name in frozen_norms(model):
+        model.get_submodule(name).eval()
+
+
+def frozen_norms(model: nn.Module) -> set[str]:
+    """Names of the batch norms whose parameters are all frozen."""
+    return {
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, BatchNorm)
+        and (own := list(module.parameters(recurse=False)))
+        and not any(p.requires_grad for p in own)
+    }
 
 
 def check_freeze(model: nn.Module, parts: Sequence[str], *, phase: int) -> None:

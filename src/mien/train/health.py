@@ -76,13 +76,19 @@ def health_row(evaluated: nn.Module, learner: Learner, pictures: Pictures, progr
         row |= _figures(evaluated, images, labels, machine, "probe")
     evaluated.load_state_dict(learner.model.state_dict())
     row |= _figures(evaluated, images, labels, machine, "plain")
-    shifts: list[float] = []
-    with _batch_norms(evaluated, shifts):
-        row |= _figures(evaluated, images, labels, machine, "batch_norm")
-    if shifts:
-        row["norm_shift"] = max(shifts)
+    row |= _fed_by_the_batch(evaluated, images, labels, machine)
     evaluated.load_state_dict(learner.averaged())
     return row | layers
+
+
+def _fed_by_the_batch(model: nn.Module, images: Tensor, labels: Tensor, machine: Machine) -> Row:
+    """Figures with norms fed by the batch, and how far that is from their statistics; NaN for a single picture."""
+    if len(images) < 2:
+        return {"batch_norm_loss": math.nan, "batch_norm_accuracy": math.nan}
+    shifts: list[float] = []
+    with _batch_norms(model, shifts):
+        row = _figures(model, images, labels, machine, "batch_norm")
+    return row | ({"norm_shift": max(shifts)} if shifts else {})
 
 
 @torch.no_grad()

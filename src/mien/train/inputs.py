@@ -30,13 +30,20 @@ class Inputs:
 
 
 def make_inputs(images: Tensor, batch: Batch, recipe: Recipe, *, size: int | None = None) -> Inputs:
-    """The part of `batch` out of a training set (N, C, H, W); `size` is the side in px to which it is resized."""
+    """The part of `batch` out of a training set (N, C, H, W); `size` is the shorter side in px of what is fed."""
     rng = generator(recipe.train.seed, AUGMENT, batch.position)
     height, width = images.shape[2:]
     config, crop = recipe.augment, recipe.data.crop
     params = batched.draw(config, rng, batch.indices, epoch=batch.epoch, size=(height, width), crop=crop)
     pictures = batched.feed(images, params, indices=batch.indices, part=batch.part, config=config, crop=crop)
     if size is not None:
-        pictures = F.interpolate(pictures, (size, size), mode="bilinear", antialias=True)
+        reduced = reduced_sides(pictures.shape[2], pictures.shape[3], size)
+        pictures = F.interpolate(pictures, reduced, mode="bilinear", antialias=True)
     rows = torch.from_numpy(batch.indices[batch.part]).to(images.device)
     return Inputs(pictures.contiguous(memory_format=torch.channels_last), rows, params[batch.part].mixing)
+
+
+def reduced_sides(height: int, width: int, size: int) -> tuple[int, int]:
+    """Height and width in px of pictures whose shorter side becomes `size`; the longer one keeps the proportion."""
+    shorter = min(height, width)
+    return round(height * size / shorter), round(width * size / shorter)

@@ -14,7 +14,7 @@ from mien.core.recipe import Recipe
 from mien.train import checkpoint
 from mien.train.batches import Pictures
 from mien.train.checkpoint import Progress
-from mien.train.freeze import train_mode
+from mien.train.freeze import frozen_norms, train_mode
 from mien.train.health import health_row, watched
 from mien.train.machine import Machine
 from mien.train.measure import Measured, measure
@@ -123,9 +123,10 @@ def _close(parts: Parts, stage: Stage, learner: Learner, progress: Progress) -> 
     progress.rows.append(_row(progress, val, probe))
     looked_at = parts.probe or parts.val
     progress.health.append(health_row(parts.evaluated, learner, looked_at, progress, parts.machine))
-    _judge(parts.recipe, progress, val, may_stop=parts.stages.is_last(stage.phase))
+    _judge(parts.recipe, progress, val, may_stop=_may_stop(parts, stage, progress.epoch + 1))
     if parts.recipe.schedule.name == "plateau":
-        learner.plateau.update(val.loss)
+        # A set with votes alone has no loss of labels: then the share of wrong answers to the votes.
+        learner.plateau.update(1 - val.votes_accuracy if math.isnan(val.accuracy) else val.loss)
     progress.epoch += 1
     progress.step, progress.loss_sum, progress.norm_sum, progress.clipped = 0, 0.0, 0.0, 0
     progress.seconds += time.perf_counter() - started
@@ -142,7 +143,8 @@ def _average(parts: Parts, learner: Learner, *, epoch: int) -> None:
         average.after_epoch(learner.model, epoch=epoch)
     parts.evaluated.load_state_dict(learner.averaged())
     if average and average.state and parts.norms is not None:
-        estimate_norms(parts.evaluated, parts.norms, parts.machine, batch_size=parts.recipe.train.eval_batch_size)
+        size, kept = parts.recipe.train.eval_batch_size, frozen_norms(learner.model)
+        estimate_norms(parts.evaluated, parts.norms, parts.machine, batch_size=size, kept=kept)
         average.state = {name: tensor.clone() for name, tensor in parts.evaluated.state_dict().items()}
 
 
@@ -163,18 +165,24 @@ def _row(progress: Progress, val: Measured, probe: Measured | None) -> dict[str,
     return row
 
 
-def _judge(recipe: Recipe, progress: Progress, val: Measured, *, may_stop: bool) -> None:
-    """Whether this epoch is the best so far, and whether it is time to stop, which is asked in the last phase only.
+def _may_stop(parts: Parts, stage: Stage, epoch: int) -> bool:
+    """Whether early stopping counts `epoch` (from 1): in the last phase, and once SWA has something to average."""
+    return parts.stages.is_last(stage.phase) and epoch >= (parts.recipe.average.swa_from_epoch or 0)
 
-    Validation that is trained on cannot choose: then the last epoch is the best.
+
+def _judge(recipe: Recipe, progress: Progress, val: Measured, *, may_stop: bool) -> None:
+    """Whether this epoch is the best so far, and whether it is time to stop.
+
+    Validation that is trained on cannot choose: then the last epoch is the best. A figure that is no number is worse
+    than any other, and a set with votes alone is judged by them.
     """
     if recipe.data.train_on_val:
         progress.best, progress.best_epoch = val.accuracy, progress.epoch + 1
         return
     figure = val.accuracy if recipe.stopping.metric == "accuracy" else -val.loss
-    if math.isnan(figure):
+    if math.isnan(val.accuracy):
         figure = val.votes_accuracy
-    if progress.best is None or figure > progress.best:
+    if progress.best is None or math.isnan(progress.best) or figure > progress.best:
         progress.best, progress.best_epoch, progress.waited = figure, progress.epoch + 1, 0
         return
     progress.waited += may_stop

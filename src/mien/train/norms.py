@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +13,9 @@ BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
 @torch.no_grad()
-def estimate_norms(model: nn.Module, images: Tensor, machine: Machine, *, batch_size: int) -> None:
+def estimate_norms(
+    model: nn.Module, images: Tensor, machine: Machine, *, batch_size: int, kept: Collection[str] = ()
+) -> None:
     """Set the running statistics of a classifier's batch norms to the mean over batches of pictures.
 
     All else stays in eval mode: dropout would raise the variances. Every process computes the same, and the first
@@ -24,9 +28,11 @@ def estimate_norms(model: nn.Module, images: Tensor, machine: Machine, *, batch_
         model: a classifier; its mode is put back.
         images: uint8 (n, C, H, W), at least one batch.
         machine: whose precision is used.
-        batch_size: pictures at a time; the last, smaller batch is left out.
+        batch_size: pictures at a time, at least 2: one has no variance. The last, smaller batch is left out.
+        kept: names of the norms that keep their statistics.
     """
-    norms = [m for m in model.modules() if isinstance(m, BatchNorm) and m.track_running_stats]
+    found = [m for n, m in model.named_modules() if isinstance(m, BatchNorm) and n not in kept]
+    norms = [norm for norm in found if norm.track_running_stats]
     if not norms:
         return
     modes, momenta = [(m, m.training) for m in model.modules()], [norm.momentum for norm in norms]
@@ -36,7 +42,7 @@ def estimate_norms(model: nn.Module, images: Tensor, machine: Machine, *, batch_
         norm.momentum = None  # the mean over batches
         norm.train()
     try:
-        size = min(batch_size, len(images))
+        size = min(max(batch_size, 2), len(images))
         for start in range(0, len(images) - size + 1, size):
             inputs = images[start : start + size].contiguous(memory_format=torch.channels_last)
             with machine.autocast():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, final
 
@@ -22,6 +23,22 @@ _KINDS: dict[str, type[torch.optim.Optimizer]] = {
 }
 
 
+@dataclass(frozen=True, eq=False)
+class L1:
+    """The penalty strength·Σ|w| on one parameter.
+
+    Attributes:
+        factor: the parameter's rate in units of the recipe's.
+        is_decoupled: whether it is taken off the weight after the step, times the rate, as AdamW and Muon take weight
+            decay off, or added to the gradient, whose size they would take out again.
+    """
+
+    parameter: nn.Parameter
+    strength: float
+    factor: float
+    is_decoupled: bool
+
+
 @final
 class Optimiser:
     """Moves the parameters of a model: one of torch's optimisers, or with Muon two.
@@ -29,7 +46,7 @@ class Optimiser:
     Args:
         parts: torch's optimisers; every group has a `factor`, its rate in units of the recipe's.
         matrices: parameters that the first part sees as matrices.
-        l1: parameters with the strength λ of their penalty λ·Σ|w|.
+        l1: penalties on parameters.
     """
 
     def __init__(
@@ -37,9 +54,10 @@ class Optimiser:
         parts: list[torch.optim.Optimizer],
         *,
         matrices: Matrices | None = None,
-        l1: list[tuple[nn.Parameter, float]] | None = None,
+        l1: list[L1] | None = None,
     ) -> None:
         self.parts, self._matrices, self._l1 = parts, matrices, l1 or []
+        self._rate = float(parts[0].param_groups[0]["lr"])
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients."""
@@ -50,6 +68,7 @@ class Optimiser:
 
     def set_rate(self, rate: float) -> None:
         """Set the learning rate; every group takes its own multiple of it."""
+        self._rate = rate
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = rate * group["factor"]
@@ -57,13 +76,17 @@ class Optimiser:
     @torch.no_grad()
     def step(self) -> None:
         """Move the parameters that have gradients."""
-        for parameter, strength in self._l1:
-            if parameter.grad is not None:
-                parameter.grad.add_(parameter.sign(), alpha=strength)
+        moved = [one for one in self._l1 if one.parameter.grad is not None]
+        for one in moved:
+            if not one.is_decoupled and one.parameter.grad is not None:
+                one.parameter.grad.add_(one.parameter.sign(), alpha=one.strength)
         if self._matrices:
             self._matrices.hand_over()
         for part in self.parts:
             part.step()
+        for one in moved:
+            if one.is_decoupled:
+                one.parameter.sub_(one.parameter.sign(), alpha=self._rate * one.factor * one.strength)
 
     def complete(self) -> None:
         """Give parameters that begin to learn after others an empty momentum: fused SGD takes all of a group or none.
@@ -117,17 +140,28 @@ def build_optimiser(model: nn.Module, config: OptimiserConfig) -> Optimiser:
     check_parts(model, config)
     named = {name: p for name, p in model.named_parameters() if p.requires_grad}
     factors = rates(model, config)
-    strengths = [(p, by_part(name, config.l1, 0.0)) for name, p in named.items()]
-    l1 = [(p, strength) for p, strength in strengths if strength]
     if config.name != "muon":
+        l1 = _penalties(named, config, factors, is_decoupled=config.name == "adamw")
         return Optimiser([_plain(config.name, groups(named, config, factors), config)], l1=l1)
     hidden = {name: p for name, p in named.items() if is_matrix(name, p)}
     others = {name: p for name, p in named.items() if name not in hidden}
     scale = (config.rest_learning_rate or config.learning_rate) / config.learning_rate
     matrices = Matrices(list(hidden.values()))
-    rest = groups(others, config, {name: factors[name] * scale for name in others})
-    parts = [_muon(matrices.seen_in(groups(hidden, config, factors)), config), _plain(config.rest, rest, config)]
+    scaled = {name: factors[name] * scale for name in others}
+    parts = [
+        _muon(matrices.seen_in(groups(hidden, config, factors)), config),
+        _plain(config.rest, groups(others, config, scaled), config),
+    ]
+    l1 = _penalties(hidden, config, factors, is_decoupled=True)
+    l1 += _penalties(others, config, scaled, is_decoupled=config.rest == "adamw")
     return Optimiser(parts, matrices=matrices, l1=l1)
+
+
+def _penalties(
+    named: Mapping[str, nn.Parameter], config: OptimiserConfig, factors: Mapping[str, float], *, is_decoupled: bool
+) -> list[L1]:
+    strengths = {name: by_part(name, config.l1, 0.0) for name in named}
+    return [L1(p, strengths[name], factors[name], is_decoupled) for name, p in named.items() if strengths[name]]
 
 
 def _plain(name: str, grouped: list[dict[str, Any]], config: OptimiserConfig) -> torch.optim.Optimizer:

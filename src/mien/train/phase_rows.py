@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mien.core.errors import MienError
 from mien.core.files import atomic_path
 from mien.data.dataset import Dataset
+from mien.data.redivide import FOLD, OUTSIDE
 from mien.data.subset import listed
 
 Rows = NDArray[np.int64]
@@ -49,10 +50,14 @@ class PhaseRows:
 def left_out(path: Path, data: Dataset, rows: Rows) -> Rows:
     """Those of the training pictures `rows` that a file lists.
 
+    Of a set with folds none may be among them: then all that are listed are in the fold that is val this time.
+
     Raises:
-        MienError: as `data.subset.listed`, or none of the pictures is listed.
+        MienError: as `data.subset.listed`, or none of the pictures that could be trained on is listed.
     """
-    found = rows[listed(data, path)[rows]]
-    if not len(found):
+    is_listed = listed(data, path)
+    found = rows[is_listed[rows]]
+    turns = FOLD in data.table.column_names and (is_listed & (data.column(FOLD) != OUTSIDE)).any()
+    if not len(found) and not turns:
         raise MienError(f"{path}: lists no picture that is trained on", hint="rows count in the packed set")
     return found

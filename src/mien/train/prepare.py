@@ -16,9 +16,11 @@ from mien.core.recipe import Recipe
 from mien.core.rundir import RunDir
 from mien.core.spec import Head, ModelSpec, Normalise
 from mien.data.dataset import Dataset
+from mien.data.sampling import Sampling
 from mien.models import zoo
 from mien.models.classifier import build_classifier
-from mien.train.batches import NORMS, PROBE, Pictures, generator, load_pictures
+from mien.page.words import plural
+from mien.train.batches import NORMS, PROBE, Pictures, generator, load_pictures, vote_targets
 from mien.train.class_weights import class_weights
 from mien.train.loop import Parts
 from mien.train.machine import Machine
@@ -82,14 +84,39 @@ def normalisation(data: Dataset, recipe: Recipe, rows: NDArray[np.int64]) -> Nor
 
 
 def training_rows(data: Dataset, recipe: Recipe) -> NDArray[np.int64]:
-    """Positions (n,) of the pictures that a recipe trains on."""
+    """Positions (n,) of the pictures that a recipe trains on: with a weight, and a label or a target of votes.
+
+    Raises:
+        MienError: there are none.
+    """
     rows = data.rows("train")
     if recipe.data.train_on_val:
         rows = np.concatenate([rows, data.rows("val")])
     used = data.label[rows] >= 0
     if recipe.data.votes and data.votes is not None:
-        used |= data.votes[rows].any(1)
-    return rows[used & (data.column("weight")[rows] > 0)]
+        used[~used] = vote_targets(data.votes[rows[~used]], recipe.loss.vote_scheme).any(1)
+    if not used.any():
+        raise MienError(
+            f"{data.path}: none of {plural(len(rows), 'training picture')} has a label, or votes that are a target",
+            hint="import labelled data",
+        )
+    weighed = used & (data.column("weight")[rows] > 0)
+    if not weighed.any():
+        raise MienError(
+            f"{data.path}: none of {plural(len(rows), 'training picture')} has a weight above 0, so nothing is learned",
+            hint="raise them in the column weight",
+        )
+    return rows[weighed]
+
+
+def shown_pictures(data: Dataset, recipe: Recipe) -> int:
+    """How many pictures the first epoch shows, as its sampler draws them; `leave_out` of its phase not counted.
+
+    Raises:
+        MienError: as `training_rows`, or the sampler needs labels.
+    """
+    first = phases(recipe)[0].recipe
+    return Sampling.of(data.label[training_rows(data, first)], first.data).length
 
 
 def prepare(
@@ -102,6 +129,7 @@ def prepare(
     """
     rows = training_rows(data, recipe)
     spec = make_spec(data, recipe, rows)
+    _require_a_choice(data, rows, spec)
     torch.manual_seed(recipe.train.seed)
     device = machine.device
     first = spec.model_copy(update={"options": recipe.model.options})
@@ -119,7 +147,9 @@ def prepare(
     stages.left_out = _left_out(data, stages, fresh=fresh)
     stages.check()
     # Last, since it can take minutes.
-    objective.teachers = taught(data, rows, spec, recipe.distill, folder=run.teachers, machine=machine, tell=tell)
+    objective.teachers = taught(
+        data, rows, spec, recipe.distill, folder=run.teachers, machine=machine, kept=not fresh, tell=tell
+    )
     parts = Parts(
         recipe=recipe,
         machine=machine,
@@ -131,6 +161,17 @@ def prepare(
         store=RunStore(run, spec, recipe),
     )
     return parts, learner
+
+
+def _require_a_choice(data: Dataset, rows: NDArray[np.int64], spec: ModelSpec) -> None:
+    """Raise MienError where there is nothing to tell apart."""
+    labels = np.unique(data.label[rows])
+    if len(spec.heads) == 1 and len(labels) == 1:
+        name = data.labels.names[labels[0]]
+        raise MienError(
+            f"{data.path}: all training pictures are {name}, so any net would be right without looking",
+            hint="a second class is needed",
+        )
 
 
 def _left_out(data: Dataset, stages: Stages, *, fresh: bool) -> dict[int, NDArray[np.int64]]:

@@ -46,6 +46,7 @@ class RateRange:
         steepest: the rate at which the loss fell fastest.
         lowest: the rate at which it was lowest: beyond it training becomes worse.
         suggestion: the highest rate to train with: the geometric mean of the two.
+        still_falling: whether the loss was lowest at the very end of the range, so that higher rates may be better.
     """
 
     rates: Floats
@@ -54,13 +55,15 @@ class RateRange:
     steepest: float
     lowest: float
     suggestion: float
+    still_falling: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """The three rates, and every step."""
+        """The three rates, whether they are the end of it, and every step."""
         return {
             "suggestion": self.suggestion,
             "steepest": self.steepest,
             "lowest": self.lowest,
+            "still_falling": self.still_falling,
             "rates": self.rates.tolist(),
             "losses": self.losses.tolist(),
         }
@@ -88,7 +91,7 @@ def range_test(
         tell: called with the steps done and their number.
 
     Raises:
-        MienError: rates that are no range, too few steps, or what `prepare` refuses.
+        MienError: rates that are no range, too few steps, what `prepare` refuses, or a loss that never fell.
     """
     if not 0 < low < high or steps < _FEWEST:
         raise MienError(
@@ -114,7 +117,7 @@ def range_test(
                 tell(len(losses), steps)
             if _has_risen(losses):
                 break
-    return judge(np.array(rates), np.array(losses))
+    return judge(np.array(rates), np.array(losses), ended=len(losses) == steps)
 
 
 def _plain(recipe: Recipe) -> Recipe:
@@ -145,11 +148,16 @@ def _has_risen(losses: list[float]) -> bool:
     return means[-1] > lowest + _RISEN * max(means[0] - lowest, 0.1 * abs(means[0]))
 
 
-def judge(rates: Floats, losses: Floats) -> RateRange:
+def judge(rates: Floats, losses: Floats, *, ended: bool = False) -> RateRange:
     """What rates (n,), growing, and the losses (n,) of their steps say.
 
+    Args:
+        rates: of the steps.
+        losses: of the same steps.
+        ended: whether the highest rate was reached, and not a loss that rose or was no number.
+
     Raises:
-        MienError: too few steps before the loss was no number any more.
+        MienError: too few steps before the loss was no number any more, or it was lowest at the first rate.
     """
     if len(losses) < _FEWEST:
         raise MienError(
@@ -158,10 +166,24 @@ def judge(rates: Floats, losses: Floats) -> RateRange:
         )
     smoothed = smooth(losses)
     lowest = int(smoothed.argmin())
+    if lowest == 0:
+        raise MienError(
+            f"the loss never fell between rates of {rates[0]:.2g} and {rates[-1]:.2g}", hint="begin lower: --low"
+        )
     slope = np.gradient(smoothed, np.log(rates))
-    steepest = int(slope[: max(lowest, 1)].argmin())
+    steepest = int(slope[:lowest].argmin())
     suggestion = math.sqrt(rates[steepest] * rates[lowest])
-    return RateRange(rates, losses, smoothed, float(rates[steepest]), float(rates[lowest]), suggestion)
+    falling = ended and lowest == len(losses) - 1
+    return RateRange(rates, losses, smoothed, float(rates[steepest]), float(rates[lowest]), suggestion, falling)
+
+
+def rates_of(recipe: Recipe, rate: float) -> dict[str, float]:
+    """The keys of a recipe with which it trains at `rate` as the test did: muon's rest moves in proportion."""
+    optimiser = recipe.optimiser
+    found = {"optimiser.learning_rate": rate}
+    if optimiser.rest_learning_rate is not None:
+        found["optimiser.rest_learning_rate"] = rate * optimiser.rest_learning_rate / optimiser.learning_rate
+    return found
 
 
 def smooth(losses: Floats) -> Floats:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from mien.core.errors import MienError
 from mien.core.recipe_keys import OptimiserConfig
+from mien.models.entry import Backbone
 
 HEADS = "heads."
 
@@ -27,12 +28,12 @@ def by_part(name: str, values: Mapping[str, float], default: float) -> float:
 
 def rates(model: nn.Module, config: OptimiserConfig) -> dict[str, float]:
     """The learning rate of every parameter in units of the recipe's: product of all keys that say something of it."""
-    top = _layers(model) if config.layer_decay != 1 else {}
-    highest = max(top.values(), default=0)
+    depths = _depths(model) if config.layer_decay != 1 else {}
+    heads = max(depths.values(), default=0)
     biases = _norm_biases(model) if config.norm_bias_rate != 1 else set()
     return {
         name: by_part(name, config.rates, 1.0)
-        * config.layer_decay ** (highest - top.get(name, highest))
+        * config.layer_decay ** (heads - depths.get(name, heads))
         * (config.norm_bias_rate if name in biases else 1.0)
         for name, _ in model.named_parameters()
     }
@@ -44,26 +45,20 @@ def _norm_biases(model: nn.Module) -> set[str]:
     return {f"{name}.bias".lstrip(".") for name, module in modules if "Norm" in type(module).__name__}
 
 
-def _layers(model: nn.Module) -> dict[str, int]:
-    """The depth of every parameter, counted from the input; heads are the deepest.
+def _depths(model: nn.Module) -> dict[str, int]:
+    """The depth of every parameter, counted from the input by the backbone's own groups; heads are the deepest."""
+    groups = cast(Backbone, model.get_submodule("backbone")).depth_groups()
+    at = {f"backbone.{part}": depth for depth, group in enumerate(groups) for part in group}
+    return {
+        name: len(groups) if name.startswith(HEADS) else _of_holder(name, at) for name, _ in model.named_parameters()
+    }
 
-    Networks of timm say themselves which parameters form a layer. Elsewhere each kernel is one, with the vectors that
-    follow it.
-    """
-    net: Any = getattr(getattr(model, "backbone", None), "net", None)
-    if hasattr(net, "group_matcher"):
-        # Loaded only for its own nets: timm takes a second to import.
-        from timm.models import group_parameters
 
-        grouped: dict[str, int] = group_parameters(net, net.group_matcher(coarse=False), reverse=True)
-        depths = {f"backbone.net.{name}": depth for name, depth in grouped.items()}
-    else:
-        depths, depth = {}, -1
-        for name, parameter in model.named_parameters():
-            depth += parameter.ndim > 1 and not name.startswith(HEADS)
-            depths[name] = max(depth, 0)
-    heads = max(depths.values(), default=0) + 1
-    return {name: heads if name.startswith(HEADS) else depths.get(name, 0) for name, _ in model.named_parameters()}
+def _of_holder(name: str, values: Mapping[str, int]) -> int:
+    """The value of a parameter's name, or of the innermost module around it that has one."""
+    while name and name not in values:
+        name = name.rpartition(".")[0]
+    return values[name]
 
 
 def groups(

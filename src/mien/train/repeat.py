@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def repeat(
     """Train every member into a folder of its own below `out`, and sum up.
 
     Finished members are not trained again and an interrupted one goes on, so the same call ends what was begun, and a
-    call with more seeds adds them. What is asked of `out` in `repeat.json` is written after each member.
+    call with more seeds adds them. `repeat.json` says from the first member on what `out` is for.
 
     Args:
         data: a packed set. Folds divide its train and val together; its test is never touched.
@@ -78,37 +78,66 @@ def repeat(
         What `repeat.json` holds: `runs`, a row each, and `summary`.
 
     Raises:
-        MienError: nothing to repeat, or `out` belongs to another recipe, data set or folds.
+        MienError: nothing to repeat, folds that are trained on, or `out` or a member's folder belongs to another
+            recipe, data set or folds.
     """
-    if seeds < 1 or (folds is not None and folds < 2):
-        raise MienError(f"{seeds} seeds and {folds} folds: nothing to repeat", hint="at least 1 seed, and 2 folds")
+    _require_sense(recipe, seeds, folds)
     first = Machine(recipe.train).is_first
     facts = {"recipe": recipe.model_dump(mode="json"), "data": data.info.fingerprint, "folds": folds}
     rows: list[Row] = _begun(out, facts)
-    known = {row["name"] for row in rows}
+    known = {(row["seed"], row["fold"]) for row in rows}
     divided = data if folds is None else with_folds(data, out, folds, seed=recipe.train.seed, write=first)
+    if first and not rows:
+        write_json(out / FILE, {**facts, "runs": [], "summary": {}})
     for member in members(recipe, seeds=seeds, folds=folds):
-        if member.name in known:
+        if (member.seed, member.fold) in known:
             continue
-        rows.append(_train(divided, recipe, out, member, watch))
+        rows.append(_train(divided, recipe, out, _found(member, recipe, out), watch))
         if first:
             write_text(out / TABLE, to_csv(rows))
             write_json(out / FILE, {**facts, "runs": rows, "summary": summary(rows)})
     return {**facts, "runs": rows, "summary": summary(rows)}
 
 
+def _require_sense(recipe: Recipe, seeds: int, folds: int | None) -> None:
+    if seeds < 1 or (folds is not None and folds < 2):
+        raise MienError(f"{seeds} seeds and {folds} folds: nothing to repeat", hint="at least 1 seed, and 2 folds")
+    if folds is not None and recipe.data.train_on_val:
+        raise MienError(
+            "data.train_on_val = true would train on the fold that each training is measured on",
+            hint="data.train_on_val=false; without --folds it may be",
+        )
+
+
 def _begun(out: Path, facts: Row) -> list[Row]:
-    """The rows of members that are finished. Raises MienError when they belong to something else."""
+    """The rows of members that are finished.
+
+    Raises:
+        MienError: they, or one that is under way, belong to something else.
+    """
     path = out / FILE
     if not path.is_file():
         return []
-    told = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise MienError(f"{path}: damaged ({error})", hint="choose another --out, or delete it with its runs") from None
     # A key of recipes that is newer than the file has its default there.
     told["recipe"] = recipes.build(told["recipe"], source=str(path)).model_dump(mode="json")
+    if not told["runs"] and not any(out.glob("*/recipe.toml")):
+        return []  # what was asked for then could not even begin
     for key, value in facts.items():
         if told.get(key) != value:
             raise MienError(f"{out}: its runs have another {key}", hint="choose another --out")
     return list(told["runs"])
+
+
+def _found(member: Member, recipe: Recipe, out: Path) -> Member:
+    """The member under the name of the folder that it has: with one seed only, folds are not named after it."""
+    names = [member.name, f"fold-{member.fold}-seed-{member.seed}"]
+    names += [f"fold-{member.fold}"] if member.seed == recipe.train.seed else []
+    begun = (name for name in names if (out / name / "recipe.toml").is_file())
+    return replace(member, name=next(begun, member.name))
 
 
 def _train(data: Dataset, recipe: Recipe, out: Path, member: Member, watch: Callable[[Recipe, str], Watcher]) -> Row:
@@ -116,8 +145,15 @@ def _train(data: Dataset, recipe: Recipe, out: Path, member: Member, watch: Call
     shown = data if member.fold is None else take_fold(data, member.fold)
     run, watcher = RunDir(out / member.name), watch(seeded, member.name)
     begun = run.recipe.is_file()
+    if begun and _timeless(recipes.read(str(run.recipe))) != _timeless(seeded):
+        raise MienError(f"{run.path}: was begun with another recipe", hint="choose another --out, or move it away")
     finished = resume(run, shown, watcher) if begun else train(shown, seeded, run.path, watcher)
     return _row(member, finished.progress)
+
+
+def _timeless(recipe: Recipe) -> Recipe:
+    """A recipe but for how often it saves, which decides nothing."""
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"checkpoint_minutes": 0})})
 
 
 def _row(member: Member, progress: Progress) -> Row:
@@ -132,7 +168,7 @@ def _row(member: Member, progress: Progress) -> Row:
 def summary(rows: Sequence[Row]) -> dict[str, dict[str, float | int | None]]:
     """Of each figure of the runs: mean, deviation (n − 1, None for one run), least, most and number."""
     names = [f"{which}_{name}" for which in ("last", "best") for name in FIGURES]
-    return {name: spread([row[name] for row in rows if name in row]) for name in names if name in rows[0]}
+    return {name: spread([row[name] for row in rows if name in row]) for name in names if rows and name in rows[0]}
 
 
 def spread(values: Sequence[float]) -> dict[str, float | int | None]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mien.core import recipe as recipes
@@ -17,10 +16,12 @@ from mien.core.spec import ModelSpec
 from mien.data.dataset import Dataset
 from mien.train import checkpoint
 from mien.train.checkpoint import Progress
+from mien.train.claim import claimed, clear, leftovers
 from mien.train.events import recorded
-from mien.train.loop import Watcher, fit
+from mien.train.loop import Parts, Watcher, fit
 from mien.train.machine import Machine
 from mien.train.prepare import prepare
+from mien.train.step import Learner
 from mien.train.store import environment, write_environment, write_recipe
 from mien.train.teachers import Tell
 
@@ -37,6 +38,7 @@ class Finished:
     run: RunDir
     progress: Progress
     spec: ModelSpec
+    was_complete: bool = False  # before it was resumed
 
 
 def train(data: Dataset, recipe: Recipe, out: Path, watcher: Watcher, *, tell: Tell | None = None) -> Finished:
@@ -53,26 +55,41 @@ def train(data: Dataset, recipe: Recipe, out: Path, watcher: Watcher, *, tell: T
         MienError: `out` exists, the device is not there, the recipe does not fit the data, or the loss is not finite.
     """
     machine, run = Machine(recipe.train), RunDir(out)
-    if machine.is_first:
-        _require_free(run)
+    left = leftovers(run) if machine.is_first else {}
     parts, learner = prepare(data, recipe, run, machine, tell=tell)
-    if machine.is_first:
-        # The recipe makes the folder a run, so it comes when everything that a resume needs is there.
-        checkpoint.save(run.resume, learner, Progress())
-        write_json(run.data, _data_facts(data))
-        write_environment(run, environment(machine))
-        write_recipe(run, recipe)
-    machine.wait()
-    progress = Progress()
-    seen = recorded(watcher, parts, learner, progress)
-    return Finished(run, fit(parts, learner, progress, _logged(seen, run, machine)), parts.store.spec)
+    with claimed(run, is_first=machine.is_first):
+        if machine.is_first:
+            leftovers(run)  # again: another training may have begun there meanwhile
+            clear(left)
+            # The recipe makes the folder a run, so it comes when everything that a resume needs is there.
+            checkpoint.save(run.resume, learner, Progress())
+            write_json(run.data, _data_facts(data))
+            write_environment(run, environment(machine))
+            write_recipe(run, recipe)
+        machine.wait()
+        return _fitted(parts, learner, Progress(), watcher)
 
 
-def resume(run: RunDir, data: Dataset, watcher: Watcher, *, settings: Sequence[str] = ()) -> Finished:
+def resume(
+    run: RunDir,
+    data: Dataset,
+    watcher: Watcher,
+    *,
+    settings: Sequence[str] = (),
+    begin: Callable[[Progress], None] | None = None,
+) -> Finished:
     """Go on with a run from its last saved state, to the same numbers as if it had never stopped.
 
+    Args:
+        run: the run folder.
+        data: the packed set that it was trained on.
+        watcher: sees every step and epoch.
+        settings: changes to the recipe, `key.path=value`, of those that a resumed run may have.
+        begin: called with where the run stands, before the first step; not for a run that is complete.
+
     Raises:
-        MienError: no run, other data than it was trained on, or a setting that would make the result dishonest.
+        MienError: no run, other data than it was trained on, another process at work on it, fewer epochs than it has,
+            or a setting that would make the result dishonest.
     """
     recipe = changed(recipes.read(str(run.require().recipe)), settings)
     trained_on = str(run.read_json(run.data).get("fingerprint"))
@@ -83,33 +100,48 @@ def resume(run: RunDir, data: Dataset, watcher: Watcher, *, settings: Sequence[s
         )
     before = run.read_json(run.environment)
     machine = Machine(recipe.train.model_copy(update={"precision": before.get("precision", "auto")}))
-    parts, learner = prepare(data, recipe, run, machine, fresh=False)
-    progress = checkpoint.load(run.resume, learner)
-    if any(_key(setting) in PROLONGING for setting in settings):
-        progress.stopped, progress.waited = False, 0
-    if machine.is_first:
-        remove_temporaries(run.path)
-        now = {**environment(machine), "from_epoch": progress.epoch, "from_step": progress.step}
-        write_environment(run, {**before, "resumed": [*before.get("resumed", []), now]})
-        write_recipe(run, recipe)
-    seen = recorded(watcher, parts, learner, progress)
-    return Finished(run, fit(parts, learner, progress, _logged(seen, run, machine)), parts.store.spec)
+    with claimed(run, is_first=machine.is_first):
+        parts, learner = prepare(data, recipe, run, machine, fresh=False)
+        progress = checkpoint.load(run.resume, learner)
+        _require_epochs(recipe, progress)
+        if any(_key(setting) in PROLONGING for setting in settings):
+            progress.stopped, progress.waited = False, 0
+        complete = progress.stopped or progress.epoch == recipe.train.epochs
+        if begin is not None and not complete:
+            begin(progress)
+        if machine.is_first and not complete:
+            remove_temporaries(run.path)
+            now = {**environment(machine), "from_epoch": progress.epoch, "from_step": progress.step}
+            write_environment(run, {**before, "resumed": [*before.get("resumed", []), now]})
+            write_recipe(run, recipe)
+        return replace(_fitted(parts, learner, progress, watcher), was_complete=complete)
 
 
-def _require_free(run: RunDir) -> None:
-    """Raise MienError unless the folder is free; what a start that was killed at once has left is cleared away."""
-    found = {path.name for path in run.path.iterdir()} if run.path.exists() else set()
-    if not found:
-        return
-    if found <= {"weights", "data.json", "env.json", run.phases.name, run.teachers.name}:
-        shutil.rmtree(run.path)
-        return
-    hint = f"mien resume {run.path} goes on with it; or choose another --out"
-    raise MienError(f"{run.path}: exists already", hint=hint if run.recipe.is_file() else "choose another --out")
+def _fitted(parts: Parts, learner: Learner, progress: Progress, watcher: Watcher) -> Finished:
+    """Train from where `progress` stands to the end."""
+    store = parts.store
+    seen = _logged(recorded(watcher, parts, learner, progress), store.run, parts.machine)
+    return Finished(store.run, fit(parts, learner, progress, seen), store.spec)
+
+
+def _require_epochs(recipe: Recipe, progress: Progress) -> None:
+    """Raise MienError when a run has gone further than its recipe says, which would then no longer be true."""
+    begun = progress.epoch + (progress.step > 0)
+    if recipe.train.epochs < begun:
+        raise MienError(
+            f"train.epochs = {recipe.train.epochs}, but the run is in epoch {begun} already",
+            hint=f"train.epochs of at least {begun}; weights of earlier epochs are in snapshots/, if it keeps any",
+        )
 
 
 def changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
-    """The recipe with settings that a resumed run may change. Raises MienError for any other."""
+    """The recipe with settings that a resumed run may change; the last phase then goes on to the new end.
+
+    Raises:
+        MienError: any other setting, or phases that the epochs do not reach.
+    """
+    tree = recipes.apply_settings(recipes.to_tree(recipe), settings)
+    recipes.check_keys(tree, source="--set")  # a mistyped key is no key that must not change
     for setting in settings:
         key = _key(setting)
         if key not in CHANGEABLE:
@@ -117,7 +149,9 @@ def changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
                 f"{key} cannot change in a resumed run: its history would be that of two recipes",
                 hint=f"changeable: {', '.join(CHANGEABLE)}; else start a new run",
             )
-    return recipes.build(recipes.apply_settings(recipes.to_tree(recipe), settings), source="resume")
+    if tree["phases"] and tree["train"]["epochs"] != recipe.train.epochs:
+        tree["phases"][-1].pop("epochs", None)
+    return recipes.build(tree, source="resume")
 
 
 def _key(setting: str) -> str:

@@ -66,7 +66,10 @@ def ends_cycle(config: ScheduleConfig, epoch: int) -> bool:
 
 
 class Plateau:
-    """Multiplies the rate by gamma when the loss has not improved for `patience_epochs` (relative 1e-4)."""
+    """Multiplies the rate by gamma when the loss has not improved (relative 1e-4) for more than `patience_epochs`.
+
+    So does torch's ReduceLROnPlateau. Early stopping ends one epoch sooner: at its `patience_epochs`.
+    """
 
     def __init__(self, config: ScheduleConfig) -> None:
         self.config = config

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.core.errors import MienError
+from mien.core.phases import phases
 from mien.core.recipe import Recipe
 from mien.core.spec import ModelSpec
 from mien.data.dataset import Dataset
 from mien.models.classifier import build_classifier
 from mien.models.store import read_weights, save_weights
 from mien.train.batches import NORMS, generator, load_pictures
+from mien.train.freeze import freeze, frozen_norms
 from mien.train.machine import Machine
 from mien.train.norms import estimate_norms
 from mien.train.prepare import training_rows
@@ -49,7 +51,9 @@ def average_weights(files: Sequence[Path], data: Dataset, recipe: Recipe, out: P
     count = min(recipe.average.norm_pictures, len(rows))
     chosen: NDArray[np.int64] = np.sort(generator(recipe.train.seed, NORMS).choice(rows, count, replace=False))
     pictures = load_pictures(data, chosen, device=machine.device, loss=None, with_votes=True)
-    estimate_norms(model, pictures.images, machine, batch_size=recipe.train.eval_batch_size)
+    freeze(model, phases(recipe)[-1].config.freeze)
+    size, kept = recipe.train.eval_batch_size, frozen_norms(model)
+    estimate_norms(model, pictures.images, machine, batch_size=size, kept=kept)
     if machine.is_first:
         save_weights(out, model.state_dict(), spec)
     return spec

@@ -15,8 +15,10 @@ from mien.data.sampling import Sampling
 from mien.train.batches import Batches, Pictures
 from mien.train.checkpoint import Progress
 from mien.train.freeze import check_freeze, freeze
+from mien.train.inputs import reduced_sides
 from mien.train.machine import Machine
 from mien.train.mining import examine, hardest
+from mien.train.norms import BatchNorm
 from mien.train.objective import Objective
 from mien.train.phase_rows import PhaseRows
 from mien.train.step import Learner, Step
@@ -62,8 +64,10 @@ class Stages:
         """Refuse now what would fail in a later phase.
 
         Raises:
-            MienError: too few pictures, a size that the net does not take, or parts of names that are not there.
+            MienError: too few pictures, also for each process, a size that the net does not take, or parts of names
+                that are not there.
         """
+        self._check_shares()
         for phase in self.phases:
             check_freeze(self.evaluated, phase.config.freeze, phase=phase.number)
             if phase.config.size is not None:
@@ -84,6 +88,15 @@ class Stages:
     def is_last(self, phase: Phase) -> bool:
         """Whether no other phase follows."""
         return phase is self.phases[-1]
+
+    def _check_shares(self) -> None:
+        """Refuse single pictures for each process where the net has batch norms: one picture has no variance."""
+        batch, world = self.phases[0].recipe.train.batch_size, self.machine.processes
+        if batch // world < 2 and any(isinstance(module, BatchNorm) for module in self.evaluated.modules()):
+            raise MienError(
+                f"train.batch_size = {batch} leaves each of {world} processes one picture, and batch norms need two",
+                hint=f"train.batch_size of at least {2 * world}, or fewer processes",
+            )
 
     def _enter(self, phase: Phase, learner: Learner, progress: Progress) -> Stage:
         if freeze(learner.model, phase.config.freeze):
@@ -149,11 +162,12 @@ class Stages:
                 f"phase {number}: size = {size} is larger than the pictures ({height}×{width})",
                 hint="a phase reduces pictures; import the data with a larger --size",
             )
+        fed = (size, size) if self.phases[0].recipe.data.crop else reduced_sides(height, width, size)
         try:
             channels = self.pictures.images.shape[1]
-            self.evaluated(torch.zeros(1, channels, size, size, device=self.machine.device))
+            self.evaluated(torch.zeros(1, channels, *fed, device=self.machine.device))
         except (RuntimeError, AssertionError, ValueError) as error:
             raise MienError(
-                f"phase {number}: the net takes no pictures of {size}×{size} px ({error})",
+                f"phase {number}: the net takes no pictures of {fed[0]}×{fed[1]} px ({error})",
                 hint="nets that end in a global mean take any size, such as mien-m and resnet-fer",
             ) from None

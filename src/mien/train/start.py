@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from mien.core.errors import MienError
 from mien.core.recipe import ModelConfig
+from mien.core.rundir import RunDir
 from mien.core.spec import ModelSpec
 from mien.models.classifier import Classifier
+from mien.models.cliquenet import Link
 from mien.models.store import read_weights
 
 _LOOKED_AT = 2048  # pictures whose patches are whitened; each has thousands
@@ -50,8 +52,17 @@ def _is_pretrained(config: ModelConfig) -> bool:
 
 
 def start_from(model: torch.nn.Module, spec: ModelSpec, path: Path) -> None:
-    """Backbone weights of an earlier run of the same net; heads are taken where their labels are the same."""
-    tensors, other = read_weights(path)
+    """Backbone weights of an earlier run of the same net; heads are taken where their labels are the same.
+
+    Args:
+        model: the net; changed in place.
+        spec: its spec.
+        path: a weights file, or a run folder, whose best weights are taken.
+
+    Raises:
+        MienError: no run folder, no readable weights, or those of another net.
+    """
+    tensors, other = read_weights(RunDir(path).require().best if path.is_dir() else path)
     own = model.state_dict()
     found = {name: t for name, t in tensors.items() if name.startswith("backbone.")}
     theirs = {head.labels: j for j, head in enumerate(other.heads)}
@@ -72,13 +83,31 @@ def start_dirac(net: nn.Module) -> None:
     section 3.3) does so after Zagoruyko & Komodakis 2017 (arXiv 1706.00388).
 
     Raises:
-        MienError: the net has no such convolution.
+        MienError: the net has no such convolution, or one kernel serves two inputs of which it could pass on one.
     """
-    found = [m for m in net.modules() if isinstance(m, nn.Conv2d) and m.groups == 1 and min(m.kernel_size) > 1]
+    if any(isinstance(m, Link) for m in net.modules()):
+        raise MienError(
+            "model.start_dirac: a kernel of this net meets other inputs in its second stage and cannot pass both on",
+            hint="leave it out, or take a net other than cliquenet",
+        )
+    found = [m for m in net.modules() if isinstance(m, nn.Conv2d) and m.groups == 1 and _keeps_place(m)]
     if not found:
-        raise MienError("model.start_dirac: the net has no convolution for it", hint="leave it out")
+        raise MienError(
+            "model.start_dirac: the net has no padded convolution with an odd kernel",
+            hint="leave it out, or take mien-m",
+        )
     for conv in found:
         nn.init.dirac_(conv.weight.data[: conv.in_channels])
+
+
+def _keeps_place(conv: nn.Conv2d) -> bool:
+    """Whether a kernel wider than one pixel has its middle over each pixel of the picture, the border's too."""
+    if min(conv.kernel_size) == 1 or not all(k % 2 for k in conv.kernel_size):
+        return False
+    if isinstance(conv.padding, str):
+        return conv.padding == "same"
+    reach = zip(conv.kernel_size, conv.dilation, conv.padding, strict=True)
+    return all(padding == dilation * (k // 2) for k, dilation, padding in reach)
 
 
 def start_whitening(net: nn.Module, inputs: Tensor) -> None:

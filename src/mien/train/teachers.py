@@ -39,6 +39,7 @@ def taught(
     *,
     folder: Path,
     machine: Machine,
+    kept: bool = True,
     tell: Tell | None = None,
 ) -> tuple[Tensor | None, ...]:
     """For each head of a net the teachers' answers (n, K) to the training pictures at `rows`, None without teachers.
@@ -53,6 +54,7 @@ def taught(
         config: teachers, views, temperature.
         folder: where each teacher's answers are kept, and found again by a resumed run, teacher or no.
         machine: whose processes share the work.
+        kept: whether what is in `folder` counts; what an earlier start left there may be another teacher's.
         tell: called with how many answers there are and will be.
 
     Raises:
@@ -60,7 +62,7 @@ def taught(
     """
     if not config.teachers:
         return tuple(None for _ in spec.heads)
-    asked = _Asked(data, rows, config, spec.heads, machine)
+    asked = _Asked(data, rows, config, spec.heads, machine, kept)
     answers = [asked.of(number, folder / f"{number}.safetensors", tell) for number in range(len(config.teachers))]
     by_head = ([_by_label(head, answer) for answer in answers] for head in spec.heads)
     return tuple(_mean(found, config.temperature, machine.device) for found in by_head)
@@ -75,13 +77,14 @@ class _Asked:
     config: DistillConfig
     heads: tuple[Head, ...]
     machine: Machine
+    kept: bool
 
     def of(self, number: int, path: Path, tell: Tell | None) -> list[tuple[Head, NDArray[np.float32]]]:
         """The heads of a teacher and its answers (n, K) by them."""
         facts = self._facts(self.config.teachers[number])
-        kept = _read(path, facts)
-        if kept is not None:
-            return kept
+        found = _read(path, facts) if self.kept else None
+        if found is not None:
+            return found
         answerer = open_answerer(
             Path(self.config.teachers[number]),
             device=self.machine.device,
