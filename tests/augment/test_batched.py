@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from mien.augment import geometry
 from mien.augment.batched import Params, apply, draw, feed
+from mien.augment.policy import ID
 from mien.core.augmentation import SWITCHES
 from mien.core.recipe import AugmentConfig
+from mien.models.classifier import centre_crop
 
 # Every change that can be switched on, strong enough to be seen on 24 px.
 EVERY: dict[str, AugmentConfig] = {
@@ -198,3 +201,25 @@ def test_geometry_of_keys_and_of_a_policy_is_one_resampling() -> None:
     turned = replace(params.geometry, rotation=np.deg2rad([10]).astype(np.float32))
     out = apply(pictures(1), replace(params, geometry=turned, policy=turn), config)
     torch.testing.assert_close(out, pictures(1).float(), atol=5e-3, rtol=0)
+
+
+@pytest.mark.parametrize("crop", [20, 21])
+@pytest.mark.parametrize("keys", [{"rotation_degrees": 1e-6}, {"rand_augment_operations": 1}])
+def test_what_hardly_moves_is_fed_as_evaluation_sees_it(crop: int, keys: dict[str, float]) -> None:
+    """A policy's turn by nothing goes through the resampling, too."""
+    config = AugmentConfig(**keys)
+    params = drawn(config, 8, crop=crop)
+    if params.policy is not None:
+        still = replace(params.policy, operation=np.full((8, 1), ID["Rotate"]), value=np.full((8, 1), np.float32(1e-6)))
+        params = replace(params, policy=still)
+    out = apply(pictures(8), params, config, crop=crop)
+    torch.testing.assert_close(out, centre_crop(pictures(8), crop).float(), atol=5e-3, rtol=0)
+
+
+def test_a_tilted_picture_stays_in_front_whatever_a_policy_does_to_it() -> None:
+    config = AugmentConfig(perspective=0.99, rand_augment_operations=8, rand_augment_magnitude=10)
+    params, side = drawn(config, 2000, crop=None), (SIDE, SIDE)
+    assert params.policy is not None
+    matrices = geometry.mapping(params.geometry, side, side, further=params.policy.geometry(side))
+    corners = np.array([[x, y, 1] for x in (-1, 1) for y in (-1, 1)], np.float32).T
+    assert (matrices[:, 2] @ corners).min() > 0

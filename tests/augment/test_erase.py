@@ -11,6 +11,7 @@ import torch
 
 from mien.augment import erase
 from mien.augment.erase import Erase, Grid
+from mien.augment.offline import Offline
 from mien.core.recipe import AugmentConfig
 
 SIDE = (48, 48)
@@ -186,3 +187,11 @@ class TestGridMask:
             grid = drawn(ramp, epoch=epoch).grid
             assert grid is not None
             assert (grid.unit > 0).mean() == pytest.approx(expected, abs=0.03)
+
+    def test_copies_written_once_and_for_all_have_the_whole_probability(self) -> None:
+        """They are no epochs over which it could grow."""
+        config = AugmentConfig(grid_mask_probability=1, grid_mask_ramp_epochs=100)
+        white = np.full((50, 24, 24), 200, np.uint8)
+        white[:, 0] = 0  # the mean is not white
+        changed = Offline(config, seed=0)(white, np.arange(50), 1)
+        assert (changed != white).any((1, 2)).mean() > 0.9

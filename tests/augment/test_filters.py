@@ -47,6 +47,13 @@ def test_a_sharpness_of_1_keeps_every_bit() -> None:
     assert torch.equal(filters.sharpen(pictures(), torch.ones(4, 1, 1, 1)), pictures())
 
 
+def test_a_factor_of_sharpness_is_never_negative() -> None:
+    factor = filters.draw(AugmentConfig(sharpness=3), np.random.default_rng(2), 1000).sharpness
+    assert factor is not None
+    assert factor.min() == 0
+    assert factor.max() == pytest.approx(4, abs=0.05)
+
+
 def test_noise_has_the_deviation_drawn_and_differs_from_pixel_to_pixel_and_picture_to_picture() -> None:
     start = noise.places(np.random.default_rng(0), 64)
     values = noise.normal(start, torch.zeros(64, 3, 40, 40))

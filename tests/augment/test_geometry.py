@@ -129,6 +129,25 @@ def test_random_crops_reach_every_corner() -> None:
     assert torch.equal(out[7], pictures(400)[7, :, top : top + 20, left : left + 20].float())
 
 
+@pytest.mark.parametrize("crop", [24, 23, 22, 21])
+def test_random_crops_take_every_place_there_is(crop: int) -> None:
+    places = torch.arange(24.0).expand(400, 1, 24, 24)
+    out = geometry.cut(places, drawn(AugmentConfig(random_crop=True), 400, (crop, crop)), (crop, crop))
+    assert set(out[:, 0, 0, 0].tolist()) == set(range(24 - crop + 1))
+
+
+@pytest.mark.parametrize("padding", ["reflection", "zeros"])
+@pytest.mark.parametrize(("height", "width"), [(21, 21), (20, 20), (21, 20)])
+def test_resampling_by_nothing_shows_the_pixels_of_the_crop_whatever_its_side(
+    height: int, width: int, padding: str
+) -> None:
+    """Else training would see blurred pictures where evaluation, which cuts, sees sharp ones."""
+    images, side = pictures(50), (height, width)
+    params = drawn(AugmentConfig(random_crop=True, flip="random"), 50, side)
+    out = geometry.resample(images, geometry.mapping(params, SIDE, side), side, padding=padding)
+    torch.testing.assert_close(out, geometry.cut(images, params, side), atol=2e-3, rtol=0)
+
+
 OLD_KEYS = AugmentConfig(
     flip="random",
     rotation_degrees=15,

@@ -49,3 +49,11 @@ def test_keys_survive_being_written_and_read() -> None:
     keys = ("augment.grid_mask_unit=[0.2, 0.5]", "augment.random_erasing_fill=mean", "augment.posterise_bits=3")
     before = recipes.read("mien-m", keys)
     assert recipes.build(recipes.to_tree(before), source="again") == before
+
+
+@pytest.mark.parametrize("key", ["mixup_alpha", "cutmix_alpha"])
+def test_an_alpha_of_which_no_share_can_be_drawn_is_refused(key: str) -> None:
+    """numpy's Beta(1e308, 1e308) is 0: every picture would be its partner."""
+    for wrong in ("inf", "1e308"):
+        with pytest.raises(MienError, match=f"augment.{key} = "):
+            read(f"augment.{key}={wrong}")

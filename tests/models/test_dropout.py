@@ -17,6 +17,11 @@ def test_the_rate_and_the_mean_are_kept(rate: float) -> None:
     assert out.max().item() == pytest.approx(1 / (1 - rate), rel=1e-3)
 
 
+def test_a_rate_near_one_drops_nearly_all() -> None:
+    mask = keep_mask(torch.ones(100), 0.999999)
+    assert set(mask.tolist()) <= {0.0, 65536.0}
+
+
 def test_evaluation_changes_nothing_and_training_repeats_with_the_seed() -> None:
     x = torch.randn(5, 7)
     layer = Dropout(0.5)

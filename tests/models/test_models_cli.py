@@ -65,6 +65,7 @@ def test_size_channels_and_options_change_the_network(capsys: pytest.CaptureFixt
         (("mien-s", "--set", "dropout"), "not of the form"),
         (("emotion-net", "--size", "20"), "at least 24×24"),
         (("mien-s", "--channels", "2"), "1 or 3 channels"),
+        (("cliquenet", "--set", "blocks=7"), "fewer stages, or larger pictures"),
     ],
 )
 def test_wrong_use_ends_with_2_and_a_way_out(

@@ -206,7 +206,7 @@ def test_mien_widths_may_be_a_list_too() -> None:
     [
         ({"blocks": "1,1"}, "4 widths but blocks for 2 stages"),
         ({"blocks": "1,x,1,1"}, "option blocks"),
-        ({"widths": "32,-1"}, r"option widths\.1"),
+        ({"widths": "32,-1"}, r"option widths\.2"),
     ],
 )
 def test_mien_options_that_do_not_fit_are_refused(options: dict[str, object], message: str) -> None:

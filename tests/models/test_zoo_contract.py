@@ -179,3 +179,22 @@ def test_a_value_that_does_not_fit_names_the_option() -> None:
 def test_two_channels_are_refused() -> None:
     with pytest.raises(MienError, match="1 or 3 channels, not 2"):
         zoo.build("mien-m", channels=2, side=48)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("cliquenet", {"blocks": 7, "filters": 2, "layers": 2, "stem": 2}),
+        ("densenet-fer", {"layers": "1,1,1,1,1,1,1", "growth": 2}),
+        ("vgg-fer", {"widths": "2,2,2,2,2,2", "dense": 2}),
+    ],
+)
+def test_options_that_leave_no_pixels_are_refused_when_the_net_is_built(name: str, options: dict[str, object]) -> None:
+    with pytest.raises(MienError, match=rf"{name} cannot take pictures of 24×24 pixels(.|\n)*fewer stages, or larger"):
+        zoo.build(name, channels=1, side=24, options=options)
+
+
+def test_every_parameter_has_one_depth(net: Classifier) -> None:
+    parts = [part for group in net.backbone.depth_groups() for part in group]
+    for name, _ in net.backbone.named_parameters():
+        assert sum(name == part or name.startswith(f"{part}.") for part in parts) == 1, name

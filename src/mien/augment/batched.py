@@ -122,5 +122,4 @@ def _placed(pictures: Tensor, params: Params, config: AugmentConfig, side: tuple
 
 
 def _mapping(pictures: Tensor, params: Params, side: tuple[int, int], further: Floats | None) -> Floats:
-    matrices = geometry.mapping(params.geometry, (pictures.shape[2], pictures.shape[3]), side)
-    return matrices if further is None else matrices @ further
+    return geometry.mapping(params.geometry, (pictures.shape[2], pictures.shape[3]), side, further=further)

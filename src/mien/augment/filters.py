@@ -28,9 +28,11 @@ class Filters:
 def draw(config: AugmentConfig, rng: np.random.Generator, n: int) -> Filters:
     """Filters of n pictures."""
     noisy = stream(rng, NOISE) if config.noise else None
+    # Below 0 a picture would not be smoother but turned into the negative of its details.
+    factor = uniform(stream(rng, SHARPNESS), n, config.sharpness, 1.0).clip(0) if config.sharpness else None
     return Filters(
         blur=(config.blur_pixels * stream(rng, BLUR).random(n)).astype(np.float32) if config.blur_pixels else None,
-        sharpness=uniform(stream(rng, SHARPNESS), n, config.sharpness, 1.0) if config.sharpness else None,
+        sharpness=factor,
         noise=(config.noise * noisy.random(n)).astype(np.float32) if noisy else None,
         place=noise.places(noisy, n) if noisy else None,
     )

@@ -73,13 +73,13 @@ def draw(
 ) -> Geometry:
     """Geometry of the pictures at `indices`, of `size` (height, width) px, of which the net sees `side`."""
     n = len(indices)
-    room = ((size[0] - side[0]) // 2, (size[1] - side[1]) // 2) if config.random_crop else (0, 0)
+    room = (size[0] - side[0], size[1] - side[1]) if config.random_crop else (0, 0)
     flip = flips(config.flip, rng, indices, epoch)
     rotation = uniform(rng, n, np.deg2rad(config.rotation_degrees))
     zoom = uniform(rng, n, config.zoom_fraction, 1.0)
     shift = [uniform(rng, n, config.shift_fraction) for _ in range(2)]
     # Uniforms scaled to whole pixels: a crop that is off consumes as many draws as one that is on.
-    crop_yx = [np.floor(rng.random(n) * (2 * r + 1)).astype(np.int64) - r for r in room]
+    crop_yx = [np.floor(rng.random(n) * (r + 1)).astype(np.int64) - r // 2 for r in room]
     further = _shears(config, rng, n), _boxes(config, rng, n), _tilts(config, rng, n)
     return Geometry(flip, rotation, zoom, shift[0], shift[1], crop_yx[1], crop_yx[0], *further)
 
@@ -138,10 +138,11 @@ def cut(pictures: Tensor, params: Geometry, side: tuple[int, int]) -> Tensor:
     return change_where(out.to(torch.float32, copy=True), params.flip, lambda chosen: chosen.flip(3))
 
 
-def mapping(params: Geometry, size: tuple[int, int], side: tuple[int, int]) -> Floats:
+def mapping(params: Geometry, size: tuple[int, int], side: tuple[int, int], *, further: Floats | None = None) -> Floats:
     """Matrices (n, 3, 3) that send output positions to input positions, both −1…1 and homogeneous.
 
-    Seen from the picture: the resized crop is cut out of it, then it is sheared and turned, then mirrored, then tilted.
+    Seen from the picture: the resized crop is cut out of it, then it is sheared and turned, then mirrored, then goes
+    through `further` (n, 3, 3), affine mappings of a policy, then it is tilted: last, so that all of it stays in front.
     """
     (height, width), (h, w) = size, side
     cos, sin = np.cos(params.rotation) / params.zoom, np.sin(params.rotation) / params.zoom
@@ -154,12 +155,15 @@ def mapping(params: Geometry, size: tuple[int, int], side: tuple[int, int]) -> F
     out = np.zeros((len(cos), 3, 3), np.float32)
     out[:, 0, 0], out[:, 0, 1] = mirror * xx * w / width, xy * h / width
     out[:, 1, 0], out[:, 1, 1] = mirror * yx * w / height, yy * h / height
-    out[:, 0, 2] = 2 * (params.crop_x / width - params.shift_x)
-    out[:, 1, 2] = 2 * (params.crop_y / height - params.shift_y)
+    # The centre crop stands half a pixel before the middle where it leaves an odd number of pixels, as in `cut`.
+    out[:, 0, 2] = 2 * ((params.crop_x - (width - w) % 2 / 2) / width - params.shift_x)
+    out[:, 1, 2] = 2 * ((params.crop_y - (height - h) % 2 / 2) / height - params.shift_y)
     out[:, 2, 2] = 1
     if params.box is not None:
         out[:, :2, :2] *= params.box[:, :2, None]
         out[:, :2, 2] += 2 * params.box[:, 2:] * np.array([w / width, h / height], np.float32)
+    if further is not None:
+        out = out @ further
     if params.tilt is not None:
         # Output / (1 + tilt·output); the numerator takes the offset times the denominator.
         out[:, :2, :2] += out[:, :2, 2:] * params.tilt[:, None]

@@ -10,8 +10,8 @@ from mien.augment import batched
 from mien.core.errors import MienError
 from mien.core.recipe import AugmentConfig
 
-# A packed set has one size, and a packed picture one label.
-LEFT_TO_TRAINING = ("random_crop", "mixup_alpha", "cutmix_alpha")
+# A packed set has one size, a packed picture one label, and copies are no epochs in which a probability could grow.
+LEFT_TO_TRAINING = ("random_crop", "mixup_alpha", "cutmix_alpha", "grid_mask_ramp_epochs")
 # A stream of random numbers of its own, away from those of training.
 _STREAM = 0xE79A
 
@@ -19,8 +19,8 @@ _STREAM = 0xE79A
 class Offline:
     """Called with pictures, their rows and the number of the copy (from 1), gives changed pictures of the same size.
 
-    The result depends on the seed, the rows and the number alone. `LEFT_TO_TRAINING` is left out: a packed set has one
-    size and one label a picture. With `flip = "alternate"` every other copy is mirrored, as every other epoch would be.
+    The result depends on the seed, the rows and the number alone. `LEFT_TO_TRAINING` is left out.
+    With `flip = "alternate"` every other copy is mirrored, as every other epoch would be.
 
     Raises:
         MienError: the recipe changes nothing.

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.core.spec import Frozen
-from mien.models.blocks import GlobalMean, Rate, Width, named, norm_conv, start_kaiming
+from mien.models.blocks import GlobalMean, Rate, Width, flat_features, named, norm_conv, start_kaiming
 from mien.models.dropout import Dropout
-from mien.models.entry import Backbone, Shape
+from mien.models.entry import Backbone, DepthGroups, Shape
 
 
 class CliqueOptions(Frozen):
@@ -109,8 +109,15 @@ class CliqueNet(Backbone):
             named({"norm": nn.BatchNorm2d(width + clique), "act": nn.ReLU(inplace=True), "mean": GlobalMean()})
             for width in inputs
         )
-        self.out_features = sum(width + clique for width in inputs)
+        self.out_features = flat_features(self, shape)
         start_kaiming(self)
+
+    def depth_groups(self) -> DepthGroups:
+        """A block is one, since all its links feed each other; so is a transition with its attention."""
+        cliques = [(f"blocks.{i}", f"pools.{i}") for i in range(len(self.blocks))]
+        between = [(f"transitions.{i}",) for i in range(len(self.transitions))]
+        joined = (group for pair in zip(between, cliques[1:], strict=True) for group in pair)
+        return [("stem",), cliques[0], *joined]
 
     def forward(self, x: Tensor) -> Tensor:
         x, features = self.stem(x), []

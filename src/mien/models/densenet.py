@@ -7,9 +7,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mien.core.spec import Frozen
-from mien.models.blocks import GlobalMean, Rate, Width, Widths, named, norm_conv, start_kaiming
+from mien.models.blocks import GlobalMean, Rate, Width, Widths, flat_features, named, norm_conv, start_kaiming
 from mien.models.dropout import Dropout
-from mien.models.entry import Backbone, Shape
+from mien.models.entry import Backbone, DepthGroups, Shape
 
 BOTTLENECK = 4
 COMPRESSION = 2
@@ -57,8 +57,16 @@ class DensenetFer(Backbone):
                 self.blocks.add_module(f"transition{number}", _transition(width))
                 width //= COMPRESSION
         self.last = named({"norm": nn.BatchNorm2d(width), "act": nn.ReLU(inplace=True), "mean": GlobalMean()})
-        self.out_features = width
+        self.out_features = flat_features(self, shape)
         start_kaiming(self)
+
+    def depth_groups(self) -> DepthGroups:
+        """Each kernel with the norm before it, the last one with that after it as well."""
+        found: list[tuple[str, ...]] = [("stem",)]
+        for name, block in self.blocks.named_children():
+            parts = (".reduce", ".grow") if isinstance(block, DenseLayer) else ("",)
+            found += [(f"blocks.{name}{part}",) for part in parts]
+        return [*found[:-1], (*found[-1], "last")]
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.last(self.blocks(self.stem(x)))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mien.core.spec import Frozen
 from mien.models.blocks import Rate, flat_features, named, start_glorot
 from mien.models.dropout import Dropout
-from mien.models.entry import Backbone, Shape
+from mien.models.entry import Backbone, DepthGroups, Shape
 
 FITTED_BELOW = 128
 
@@ -80,6 +80,13 @@ class Dexpression(Backbone):
         )
         self.out_features = flat_features(self.layers, shape)
         start_glorot(self)
+
+    def depth_groups(self) -> DepthGroups:
+        """The short path of a FeatEx block counts with the end of the long one."""
+        found: list[tuple[str, ...]] = [("layers.conv1",)]
+        for block in ("layers.featex2", "layers.featex3"):
+            found += [(f"{block}.path_a.conv_a",), (f"{block}.path_a.conv_b", f"{block}.path_b")]
+        return found
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.layers(x)

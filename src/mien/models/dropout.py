@@ -16,9 +16,10 @@ def keep_mask(x: Tensor, rate: float) -> Tensor:
     """0 with probability `rate`, else 1/(1 − rate), in the shape, type and memory layout of `x`.
 
     The bits come from numpy's SFC64, seeded by one number from torch's generator, so `torch.manual_seed` repeats
-    them. The rate is rounded to 1/65536 and the scale fits the rounded rate, so the expectation stays exact.
+    them. The rate is rounded to 1/65536, at most 65535 of them, and the scale fits the rounded rate, so the
+    expectation stays exact.
     """
-    dropped = round(rate * _LEVELS)
+    dropped = min(round(rate * _LEVELS), _LEVELS - 1)
     seed = int(torch.randint(1 << 62, ()).item())
     bits = np.random.SFC64(seed).random_raw((x.numel() + 3) // 4)
     kept = torch.from_numpy(bits.view(np.uint16)[: x.numel()] >= dropped)

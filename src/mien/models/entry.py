@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,10 +19,27 @@ class Shape(NamedTuple):
     width: int
 
 
+# Parameters of one depth, from the input to the features: their names, or those of modules that hold them.
+DepthGroups = Sequence[tuple[str, ...]]
+
+
 class Backbone(nn.Module):
     """A network without its classifier: pictures (N, C, H, W) to features (N, out_features)."""
 
     out_features: int
+
+    def depth_groups(self) -> DepthGroups:
+        """Which parameters stand at one depth: here each kernel, with the vectors that follow it.
+
+        Nets with branches, or with norms before their kernels, say it themselves.
+        """
+        found: list[tuple[str, ...]] = []
+        for name, parameter in self.named_parameters():
+            if parameter.ndim > 1 or not found:
+                found.append((name,))
+            else:
+                found[-1] = (*found[-1], name)
+        return found
 
 
 # The second argument is an instance of the entry's own `options`.

@@ -32,7 +32,7 @@ class LenetOptions(Frozen):
 
 
 def _norm(kind: str, channels: int) -> dict[str, nn.Module]:
-    """The norm of a convolution, by name; empty for none. Local response with AlexNet's constants."""
+    """The norm of a convolution, by name; empty for none. Local response as in Caffe's AlexNet (the paper's k is 2)."""
     if kind == "batch":
         return {"norm": nn.BatchNorm2d(channels)}
     return {"norm": nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)} if kind == "local_response" else {}

@@ -24,7 +24,7 @@ from mien.models.blocks import (
     start_kaiming,
 )
 from mien.models.dropout import Dropout
-from mien.models.entry import Backbone, Shape
+from mien.models.entry import Backbone, DepthGroups, Shape
 
 STAGES = 4
 
@@ -77,6 +77,14 @@ class ResnetFer(Backbone):
         self.dropout = Dropout(options.dropout)
         self.out_features = widths[-1]
         start_kaiming(self)
+
+    def depth_groups(self) -> DepthGroups:
+        """A shortcut counts with the convolution to which it is added."""
+        found: list[tuple[str, ...]] = [("stem",)]
+        for block, module in self.stages.named_modules(prefix="stages"):
+            if isinstance(module, BasicBlock):
+                found += [(f"{block}.branch.0",), (f"{block}.branch.1", f"{block}.shortcut")]
+        return found
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.dropout(self.mean(self.stages(self.stem(x))))

@@ -16,7 +16,7 @@ from torch import Tensor
 from mien.core.errors import MienError, MissingExtraError, unknown_name
 from mien.core.spec import Frozen, Normalise
 from mien.models.blocks import Rate, flat_features
-from mien.models.entry import Backbone, Entry, Shape
+from mien.models.entry import Backbone, DepthGroups, Entry, Shape
 
 PREFIX = "timm:"
 HUB_FILE = "model.safetensors"
@@ -37,6 +37,17 @@ class TimmBackbone(Backbone):
         super().__init__()
         self.net = net
         self.out_features = flat_features(net, shape)
+
+    def depth_groups(self) -> DepthGroups:
+        """As timm's net says itself; each kernel where it does not."""
+        if not hasattr(self.net, "group_matcher"):
+            return super().depth_groups()
+        # Loaded only for its own nets, as everything of timm.
+        from timm.models import group_parameters
+
+        depths: dict[str, int] = group_parameters(self.net, self.net.group_matcher(coarse=False), reverse=True)
+        deepest = max(depths.values())
+        return [tuple(f"net.{n}" for n, at in depths.items() if at == depth) for depth in range(deepest + 1)]
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.net(x)

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mien.core.errors import MienError, unknown_name
+from mien.core.invalid import invalid
 from mien.core.spec import Frozen, Normalise
 from mien.models import (
     cliquenet,
@@ -97,9 +98,7 @@ def read_options(name: str, options: Mapping[str, Any]) -> Frozen:
     try:
         return kind.model_validate(dict(options))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise MienError(f"{name}: option {where} = {first['input']!r}: {first['msg']}") from None
+        raise invalid(name, error, kind="option") from None
 
 
 def lasting_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,7 +118,8 @@ def build(
         options: by name; what is left out takes the net's default.
 
     Raises:
-        MienError: for an unknown name or option, a value that does not fit, or pictures too small.
+        MienError: for an unknown name or option, a value that does not fit, or pictures too small, for the net or for
+            its options.
     """
     net, checked = entry(name), read_options(name, options or {})
     height, width = side if isinstance(side, tuple) else (side, side)
@@ -134,6 +134,12 @@ def build(
         return net.build(Shape(channels, height, width), checked)
     except ValueError as error:
         raise MienError(f"{name}: {error}") from None
+    except RuntimeError as error:
+        # The builders try one picture: torch finds that nothing is left of it.
+        raise MienError(
+            f"{name} cannot take pictures of {height}×{width} pixels with these options ({error})",
+            hint="fewer stages, or larger pictures",
+        ) from None
 
 
 def normalisation(name: str, *, channels: int) -> Normalise:
