@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from face_toys import scene
 from PIL import Image, ImageColor
 
 from mien.core.labels import FER2013, FERPLUS8
-from mien.deploy.annotate import COLOURS, UNSURE_COLOUR, annotate, annotate_crop, colour_of
+from mien.deploy import annotate as annotations
+from mien.deploy import fonts
+from mien.deploy.annotate import COLOURS, UNSURE_COLOUR, annotate, annotate_crop, colour_of, shown_name
 from mien.deploy.photos import Face
 from mien.deploy.runtime import make_prediction
 
@@ -93,3 +99,47 @@ def test_an_expression_has_one_colour_whatever_a_set_calls_it() -> None:
         assert colour_of(mine, FERPLUS8.names) in COLOURS.values()
     assert colour_of("anger", ["anger"]) == colour_of("angry", ["sad", "angry"])
     assert colour_of("cat", ["cat", "dog"]) != colour_of("dog", ["cat", "dog"])
+
+
+def named(*names: str) -> Image.Image:
+    row = np.full(len(names), 0.1 / max(len(names) - 1, 1), np.float32)
+    row[0] = 0.9
+    one = Face((120, 80, 220, 200), (), 0.9, make_prediction("a", row, names, None))
+    return annotate(Image.fromarray(scene(400, 400)), [one])
+
+
+@pytest.mark.parametrize(("one", "other"), [("радость", "грустно"), ("高兴", "悲伤")])
+def test_names_in_any_script_are_drawn_in_a_font_that_has_their_letters(one: str, other: str) -> None:
+    """Boxes would be the same for both."""
+    if fonts.font_file(one + other) is None:
+        pytest.skip("no font with these letters here")
+    a, b = named(one, "x"), named(other, "x")
+    assert shown_name(one, [one]) == one
+    assert a.tobytes() != b.tobytes()
+
+
+def test_names_that_no_font_has_are_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fonts, "_installed", tuple)
+    fonts._font_file.cache_clear()
+    try:
+        assert shown_name("高兴", ["sad", "高兴"]) == "class 1"
+        assert shown_name("sad", ["sad", "高兴"]) == "sad"
+        monkeypatch.setattr(annotations, "colour_of", lambda *_: "#FF5A5F")
+        assert named("高兴", "悲伤").tobytes() == named("радость", "грустно").tobytes()
+    finally:
+        fonts._font_file.cache_clear()
+
+
+def test_prediction_looks_for_fonts_without_matplotlib() -> None:
+    code = (
+        "import sys; from mien.deploy import annotate, fonts; fonts.font_file('高'); print('matplotlib' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_a_file_that_is_no_font_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken.ttf").write_text("no font")
+    monkeypatch.setattr(fonts, "_installed", lambda: (tmp_path / "broken.ttf",))
+    fonts._font_file.cache_clear()
+    assert fonts.font_file("é") is None
+    fonts._font_file.cache_clear()

@@ -40,6 +40,15 @@ def write_video(path: Path, frames: Sequence[Pixels], *, sound: str | None = Non
     return path
 
 
+def write_sound(path: Path) -> Path:
+    """A file with a tone and no pictures."""
+    with av.open(str(path), "w") as container:
+        tone = container.add_stream("pcm_s16le", rate=SOUND_RATE)
+        tone.layout = "mono"
+        container.mux([*tone.encode(_tone(0, 800, "s16")), *tone.encode(None)])
+    return path
+
+
 def _tone(start: int, count: int, form: str) -> av.AudioFrame:
     wave = 0.3 * np.sin(2 * np.pi * 440 * np.arange(start, start + count) / SOUND_RATE)
     samples = (wave * 32767).astype(np.int16) if form.startswith("s16") else wave.astype(np.float32)

@@ -78,6 +78,12 @@ def test_landmarks_that_are_not_there_leave_the_face_as_it_is() -> None:
     assert eye_angles(faces).tolist() == [0]
 
 
+def test_eyes_in_one_place_tell_nothing_of_the_tilt() -> None:
+    faces = face_at(50, 50, 20, 30)
+    faces.landmarks[:, 1] = faces.landmarks[:, 0] + np.float32([-0.5, 1.0])
+    assert eye_angles(faces).tolist() == [0]
+
+
 def test_beyond_the_edge_the_edge_is_repeated() -> None:
     [picture] = structured(1, 40, 40)
     shown = np.asarray(cut(picture, Window(0, 20, 40, 0), 40, 40))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from face_toys import find
-from video_toys import RATE, moving, write_video
+from video_toys import RATE, moving, write_sound, write_video
 
 from mien.core.errors import MienError
 from mien.video import camera
@@ -57,6 +57,20 @@ def test_a_camera_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) ->
         Camera()
 
 
+def test_what_gives_sound_alone_is_no_camera(tmp_path: Path) -> None:
+    with pytest.raises(MienError, match=r"only\.wav: holds no video"):
+        Camera(str(write_sound(tmp_path / "only.wav")))
+
+
+def test_whatever_ends_the_thread_is_told(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Camera) -> object:
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr(Camera, "_decoded", broken)
+    with Camera(str(clip)) as device, pytest.raises(MienError, match=r"the camera was lost \(list index"):
+        list(device.frames())
+
+
 @pytest.mark.parametrize(
     ("platform", "device", "opened", "form"),
     [
@@ -89,15 +103,15 @@ def test_a_camera_that_is_lost_says_so_after_its_last_frame(clip: Path, monkeypa
         def __init__(self, really: object) -> None:
             self.really = really
 
-        def decode(self, **which: int) -> object:
-            yield from itertools.islice(self.really.decode(**which), 3)
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.really, name)
+
+        def decode(self, *which: object) -> object:
+            yield from itertools.islice(self.really.decode(*which), 3)
             raise camera.av.error.OSError(5, "unplugged")
 
-        def close(self) -> None:
-            self.really.close()
-
     really = camera.av.open
-    monkeypatch.setattr(camera.av, "open", lambda name: Lost(really(name)))
+    monkeypatch.setattr(camera.av, "open", lambda name, **how: Lost(really(name, **how)))
     with Camera(str(clip)) as device, pytest.raises(MienError, match=r"clip\.mp4: the camera was lost"):
         list(device.frames())
 
@@ -109,15 +123,15 @@ def test_a_camera_that_hangs_does_not_hold_up_the_end(clip: Path, monkeypatch: p
         def __init__(self, really: object) -> None:
             self.really = really
 
-        def decode(self, **which: int) -> object:
-            yield from itertools.islice(self.really.decode(**which), 1)
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.really, name)
+
+        def decode(self, *which: object) -> object:
+            yield from itertools.islice(self.really.decode(*which), 1)
             assert go_on.wait(20)
 
-        def close(self) -> None:
-            self.really.close()
-
     really = camera.av.open
-    monkeypatch.setattr(camera.av, "open", lambda name: Hanging(really(name)))
+    monkeypatch.setattr(camera.av, "open", lambda name, **how: Hanging(really(name, **how)))
     end = time.monotonic() + 0.3
     with Camera(str(clip)) as device:
         assert len(list(device.frames(stopped=lambda: time.monotonic() >= end))) == 1

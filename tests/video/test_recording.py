@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from av.packet import Packet
 from video_toys import RATE, frames_of, moving, sound_of, sound_start, times, write_video
 
 from mien.core.errors import MienError
+from mien.video import recording as recordings
 from mien.video.recording import recording
 from mien.video.source import VideoFile
 
@@ -54,15 +56,75 @@ def test_times_that_stand_still_or_go_back_are_put_right(tmp_path: Path) -> None
     assert (np.diff(found) > 0).all()
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
-def test_sound_is_kept_packet_by_packet(tmp_path: Path, name: str) -> None:
-    source = write_video(tmp_path / "source.mp4", moving(30), sound="aac")
-    with VideoFile(source) as video, recording(tmp_path / name, rate=video.rate, sound=video.sound) as made:
+def copy(source: Path, to: Path) -> Path:
+    """A recording of everything in a video."""
+    with VideoFile(source) as video, recording(to, rate=video.rate, sound=video.sound) as made:
         for item in video.frames_and_sound(sound=True):
             if isinstance(item, Packet):
                 made.add_sound(item)
             else:
                 made.add_frame(item.pixels, item.time_s)
+    return to
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv"])
+@pytest.mark.parametrize("parts", [1, 3])
+def test_sound_of_transport_streams_is_kept_also_where_times_begin_anew(tmp_path: Path, name: str, parts: int) -> None:
+    """Their AAC has a header before each packet, which other formats have once."""
+    source = write_video(tmp_path / "source.ts", moving(30), sound="aac", codec="mpeg2video")
+    source.write_bytes(parts * source.read_bytes())
+    made = copy(source, tmp_path / name)
+    with av.open(str(source)) as container:
+        frames = sum(1 for _ in container.decode(audio=0))
+    with av.open(str(made)) as container:
+        heard = [frame.time for frame in container.decode(audio=0)]
+    assert frames - 2 * parts <= len(heard) <= frames
+    assert heard[-1] == pytest.approx(parts * 30 / RATE, abs=0.25 * parts)
+    assert frames_of(made)[-1][0] == pytest.approx(parts * 30 / RATE, abs=0.25 * parts)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_sound_that_goes_back_in_time_is_left_out(tmp_path: Path, name: str) -> None:
+    source = write_video(tmp_path / "source.mkv", moving(30), sound="aac")
+    with VideoFile(source) as video, recording(tmp_path / name, rate=video.rate, sound=video.sound) as made:
+        for item in video.frames_and_sound(sound=True):
+            if isinstance(item, Packet):
+                item.pts = item.dts = item.dts % 500
+                made.add_sound(item)
+            else:
+                made.add_frame(item.pixels, item.time_s)
+    assert 0 < len(sound_of(tmp_path / name)) < len(sound_of(source))
+
+
+def test_of_sound_without_pictures_only_the_latest_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recordings, "_MOST_EARLY", 10)
+    source = write_video(tmp_path / "source.mp4", moving(30), sound="aac")
+    with VideoFile(source) as video, recording(tmp_path / "a.mp4", rate=video.rate, sound=video.sound) as made:
+        items = list(video.frames_and_sound(sound=True))
+        packets = [item for item in items if isinstance(item, Packet)]
+        assert len(packets) > 10
+        expected = [bytes(packet) for packet in packets[-10:]]
+        for packet in packets:
+            made.add_sound(packet)
+        made.add_frame(moving(1)[0], 0)
+    assert sound_of(tmp_path / "a.mp4") == expected
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm"])
+def test_colours_are_those_of_high_definition_and_the_file_says_so(tmp_path: Path, name: str) -> None:
+    red = np.full((96, 160, 3), (200, 60, 40), np.uint8)
+    made = record(tmp_path / name, [red] * 3, [0, 0.04, 0.08])
+    with av.open(str(made)) as container:
+        frame = next(container.decode(video=0))
+        assert (frame.colorspace, frame.color_range) == (1, 1)
+    [(_, shown), *_] = frames_of(made)
+    assert abs(shown.astype(int) - red).max() < 8
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_sound_is_kept_packet_by_packet(tmp_path: Path, name: str) -> None:
+    source = write_video(tmp_path / "source.mp4", moving(30), sound="aac")
+    copy(source, tmp_path / name)
     assert sound_of(tmp_path / name) == sound_of(source)
     # Matroska knows no time before zero, where the sound's decoder warms up: it moves all streams alike.
     before, after = ([frames_of(p)[i][0] - sound_start(p) for i in (0, 10, 29)] for p in (source, tmp_path / name))
@@ -86,6 +148,58 @@ def test_an_error_in_between_leaves_what_was_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="NaN"):
         record(tmp_path / "a.mp4", moving(9), [*np.arange(8) / RATE, np.nan])
     assert len(frames_of(tmp_path / "a.mp4")) == 8
+
+
+FULL_DISK = """
+import resource, signal, sys
+from fractions import Fraction
+from pathlib import Path
+import numpy as np
+from mien.core.errors import MienError
+from mien.video.recording import recording
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+noise = np.random.default_rng(0).integers(0, 255, (10, 64, 64, 3), np.uint8)
+try:
+    with recording(Path(sys.argv[1]), rate=Fraction(25)) as made:
+        for i in range(400):
+            made.add_frame(noise[i % 10], i / 25)
+except MienError as error:
+    print(i, error)
+"""
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+@pytest.mark.parametrize(("room", "kept"), [(500_000, True), (2_000, False)])
+def test_a_disk_that_is_full_leaves_what_can_be_played_and_the_first_failure_is_told(
+    tmp_path: Path, name: str, room: int, kept: bool
+) -> None:
+    """The largest size of a file stands in for the disk's."""
+    (tmp_path / name).write_text("of yesterday")
+    told = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path / name), str(room)], capture_output=True, text=True, check=True
+    ).stdout
+    given, message = told.split(" ", 1)
+    assert message.startswith(f"{tmp_path / name}: cannot be written (")
+    assert ".tmp" not in message
+    assert names(tmp_path) == [name]
+    if kept:
+        with VideoFile(tmp_path / name) as video:
+            assert 20 < len(list(video.frames_and_sound())) <= int(given)
+    else:
+        assert (tmp_path / name).read_text() == "of yesterday"
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> object:
+        raise av.error.PermissionError(13, "Permission denied", "a temporary name")
+
+    monkeypatch.setattr(recordings.av, "open", refuse)
+    with (
+        pytest.raises(MienError, match=r"a\.mp4: cannot be written \(Permission denied\)"),
+        recording(tmp_path / "a.mp4", rate=Fraction(RATE)),
+    ):
+        pass
 
 
 def test_nothing_to_write_leaves_nothing(tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -15,6 +18,7 @@ from mien.core.errors import MienError, MissingExtraError
 from mien.core.labels import FER2013
 from mien.deploy.photos import Face
 from mien.deploy.runtime import make_prediction
+from mien.video import plot as plots
 from mien.video import timeline as timelines
 from mien.video.plot import TimelinePlot
 from mien.video.scene import Seen
@@ -76,6 +80,55 @@ def test_long_timelines_are_written_in_pieces(tmp_path: Path, monkeypatch: pytes
     assert pq.read_table(tmp_path / "empty.parquet").num_rows == 0
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_an_error_in_between_leaves_the_rows_before_it(tmp_path: Path, name: str) -> None:
+    def interrupted(count: int) -> None:
+        with timeline(tmp_path / name, FER2013.names) as write:
+            for frame in FRAMES[:count]:
+                write(*frame)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(0)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(2)
+    found = pq.read_table(tmp_path / name) if name.endswith("parquet") else pacsv.read_csv(tmp_path / name)
+    assert found["frame"].to_pylist() == [0, 0, 1]
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from mien.core.errors import MienError
+from mien.video.timeline import timeline
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000,) * 2)
+try:
+    with timeline(Path(sys.argv[1]), ["a", "b"]) as write:
+        for i in range(100_000):
+            write(i, i / 25, [])
+except MienError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_a_full_disk_leaves_whole_rows_or_nothing_and_the_file_is_named(tmp_path: Path, name: str) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path / name)], capture_output=True, text=True, check=True
+    ).stdout
+    assert told.startswith(f"{tmp_path / name}: cannot be written (")
+    if name == "t.parquet":  # its end says what is in it
+        assert list(tmp_path.iterdir()) == []
+    else:
+        lines = (tmp_path / name).read_text().split("\n")
+        assert lines[-1] == ""
+        assert [line.split(",")[0] for line in lines[1:-1]] == [str(i) for i in range(len(lines) - 2)]
+        assert {line.count(",") for line in lines[:-1]} == {12}
+        assert len(lines) > 500
+
+
 def test_other_kinds_of_files_and_a_missing_library_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         pytest.raises(MienError, match=r"t\.xlsx: a timeline is \.csv or \.parquet"),
@@ -133,3 +186,35 @@ def test_an_hour_takes_no_more_memory_than_a_minute() -> None:
     total = sum(steps.values())
     assert total[FER2013.names.index("happy")] / total[-1] == pytest.approx(0.7, rel=1e-5)
     assert plot.end_s == 3599.5
+
+
+def test_of_very_many_faces_the_longest_seen_are_kept_and_the_others_counted(tmp_path: Path) -> None:
+    plot = TimelinePlot(FER2013.names)
+    titles: list[str] = []
+    for i in range(1000):
+        plot(At(i / 10), [seen(1), seen(i + 2)], answered=True)
+        assert len(plot._faces) <= 200
+        assert {1, i + 2} <= plot._faces.keys()
+    decorate = plot._decorate
+    plot._decorate = lambda figure, grid, title, left_out: (
+        titles.append(left_out),
+        decorate(figure, grid, title, left_out),
+    )
+    plot.save(tmp_path / "t.png", "a crowd")
+    assert titles == [1001 - 6]
+
+
+@pytest.mark.parametrize("fonts", [True, False])
+def test_titles_and_classes_in_any_script_are_drawn_or_replaced_without_warnings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fonts: bool
+) -> None:
+    if not fonts:
+        monkeypatch.setattr(plots, "font_file", lambda *_, **__: None)
+        monkeypatch.setattr("mien.deploy.annotate.legible", str.isascii)
+    plot = TimelinePlot(("高兴", "радость", *FER2013.names[2:]))
+    plot(At(0), [seen(1)], answered=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plot.save(tmp_path / "t.png", "视频 Видео.mp4")
+    assert (tmp_path / "t.png").is_file()
+    assert fonts or plots._legible("视频 Видео.mp4") == "?? ?????.mp4"

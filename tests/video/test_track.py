@@ -54,7 +54,16 @@ def test_patience_is_in_seconds_not_in_frames() -> None:
     tracker = Tracker(patience_s=1.0)
     assert tracker.number(faces((100, 100, 40)), 0) == [1]
     assert tracker.number(faces((100, 100, 40)), 0.9) == [1]
+    assert tracker.number(Faces.none(), 1.5) == []
     assert tracker.number(faces((100, 100, 40)), 2.0) == [2]
+
+
+def test_faces_keep_their_number_where_looks_are_further_apart_than_the_patience() -> None:
+    tracker = Tracker(patience_s=1.0)
+    for look in range(10):
+        assert tracker.number(faces((100, 100, 40), (300, 100, 40)), 2.0 * look) == [1, 2]
+    assert tracker.number(faces((100, 100, 40)), 20.0) == [1]
+    assert tracker.number(faces((100, 100, 40), (300, 100, 40)), 22.0) == [1, 3]
 
 
 def test_another_place_or_size_is_another_face() -> None:
@@ -71,3 +80,13 @@ def test_jitter_and_frames_of_the_same_time_do_no_harm() -> None:
         jitter = rng.normal(0, 2, (2, 2))
         seen = faces((100 + jitter[0, 0], 80 + jitter[0, 1], 40), (160 + jitter[1, 0], 80 + jitter[1, 1], 40))
         assert tracker.number(seen, (i // 2) * FRAME_S) == [1, 2]
+
+
+def test_frames_that_come_close_together_do_not_make_a_still_face_another_one() -> None:
+    """A variable frame rate may give pairs of frames a millisecond apart; of these, jitter would be a fast motion."""
+    rng = np.random.default_rng(0)
+    tracker = Tracker()
+    times = np.cumsum(np.tile([0.066, 0.001], 50))
+    assert {
+        tracker.number(faces((200 + x, 100, 40)), t)[0] for x, t in zip(rng.normal(0, 0.7, 100), times, strict=True)
+    } == {1}

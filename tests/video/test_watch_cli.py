@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,10 +22,12 @@ from mien.cli import watching
 from mien.cli.app import run as mien
 from mien.cli.interrupt import until_interrupted
 from mien.cli.webcam import panel
+from mien.core.errors import MienError
 from mien.core.labels import FER2013
 from mien.deploy.runtime import Predictor
 from mien.faces.detector import Faces
 from mien.video.follow import Follower
+from mien.video.recording import Recording
 from mien.video.scene import Scene
 
 Shown = pytest.CaptureFixture[str]
@@ -139,6 +142,43 @@ def test_ctrl_c_ends_in_good_order_with_everything_complete(
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_recording_that_fails_leaves_the_rest_and_is_told(
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    model: Linear,
+    detector: StoppingDetector,  # noqa: ARG001
+    capsys: Shown,
+) -> None:
+    really = Recording.add_frame
+
+    def full(self: Recording, pixels: np.ndarray, time_s: float) -> None:
+        if time_s > 0.5:
+            raise MienError("out.mp4: cannot be written")
+        really(self, pixels, time_s)
+
+    monkeypatch.setattr(Recording, "add_frame", full)
+    out, table, plot = tmp_path / "out.mp4", tmp_path / "t.csv", tmp_path / "t.png"
+    wanted = ("--out", str(out), "--timeline", str(table), "--plot", str(plot))
+    assert mien(["video", str(clip), *wanted, "--model", str(model.path), "--threads", "1"]) == 2
+    assert "out.mp4: cannot be written" in capsys.readouterr().err
+    assert len(frames_of(out)) == 13
+    assert {row["frame"] for row in rows_of(table)} == {str(i) for i in range(14)}
+    assert plot.is_file()
+
+
+def test_a_video_that_is_cut_off_is_said_to_be(
+    ask: Callable[..., str], tmp_path: Path, capsys: Shown, model: Linear
+) -> None:
+    cut = write_video(tmp_path / "cut.mkv", moving(100))
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    told = json.loads(ask("video", cut, "--json"))
+    assert told["duration_s"] == pytest.approx(4, abs=0.1)
+    assert 1 < told["cut_off_s"] < 3
+    assert mien(["video", str(cut), "--model", str(model.path), "--threads", "1"]) == 0
+    assert re.search(r"cut\.mkv: its pictures end at 0:0[12]\.\d of 0:04; is", capsys.readouterr().err)
+
+
 def test_a_second_ctrl_c_interrupts_at_once() -> None:
     with until_interrupted() as stopped:
         assert not stopped()
@@ -179,6 +219,10 @@ def test_a_camera_stops_after_some_seconds_or_on_ctrl_c(
         (["video", "model.onnx"], "model.onnx: not a video"),
         (["video", "clip.mp4", "--out", "./clip.mp4"], "clip.mp4: is what is looked at"),
         (["webcam", "clip.mp4", "--out", "./clip.mp4"], "clip.mp4: is what is looked at"),
+        (["video", "clip.mp4", "--timeline", "x.csv", "--plot", "./x.csv"], "x.csv: is to be written twice"),
+        (["webcam", "clip.mp4", "--out", "x.mp4", "--plot", "x.mp4"], "x.mp4: is to be written twice"),
+        (["video", "clip.mp4", "--plot", "."], "is a folder"),
+        (["video", "clip.mp4", "--plot", "clip.mp4/t.png"], "clip.mp4/t.png: cannot be written, as "),
         (["webcam", "absent.mp4"], "absent.mp4: no camera"),
         (["video", "clip.mp4", "--every", "0"], "--every"),
     ],
@@ -228,3 +272,9 @@ def test_answers_are_smoothed_and_belong_to_their_face(model: Linear) -> None:
     np.testing.assert_allclose(values[:, 1, 0], values[:, 0, 0], atol=1e-6)
     np.testing.assert_allclose(values.sum(3), 1, atol=1e-5)
     assert [[s.number for s in calm_] for _, calm_ in seen] == [[1, 2]] * 20
+
+
+def test_a_file_that_is_no_video_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bad.jpg").write_text("hello")
+    assert mien(["video", str(tmp_path / "bad.jpg")]) == 2
+    assert "bad.jpg: " in capsys.readouterr().err

@@ -13,13 +13,16 @@ from mien.cli.interrupt import until_interrupted
 from mien.cli.options import HeadName, Labels, Model, Plot, SearchSide, Smooth, Threads, Timeline, UnsureBelow
 from mien.cli.output import print_json, progress
 from mien.cli.watching import Detection, Outputs, Wanted, check_apart, facts, make_scene, open_outputs, print_summary
+from mien.core.errors import MienError
 from mien.deploy.runtime import Predictor
 from mien.faces.centerface import LONGEST_SIDE
+from mien.page.words import plural
+from mien.video.clock import clock_text
 from mien.video.scene import Scene
 from mien.video.source import Frame, VideoFile
 from mien.video.watch import Summary, watch
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 _INTERRUPTED = 130
 
 
@@ -58,7 +61,10 @@ def command(
                 _watched(source, outputs), scene, outputs.watchers, every=every, sound=outputs.sound, stopped=stopped
             )
         interrupted = stopped()
-    _report(summary, scene, source, as_json=as_json)
+        if not summary.frames and not interrupted:
+            raise MienError(f"{file}: no picture of it can be read", hint="is it a video?")
+        cut_off_s = None if interrupted else source.cut_off_s
+    _report(summary, scene, source, cut_off_s, as_json=as_json)
     raise typer.Exit(_INTERRUPTED if interrupted else 0)
 
 
@@ -71,10 +77,19 @@ def _watched(source: VideoFile, outputs: Outputs) -> Iterator[Frame | Packet[Any
                 bar.advance(task)
 
 
-def _report(summary: Summary, scene: Scene, source: VideoFile, *, as_json: bool) -> None:
+def _report(summary: Summary, scene: Scene, source: VideoFile, cut_off_s: float | None, *, as_json: bool) -> None:
     if as_json:
-        print_json({"video": str(source.path), "damaged_packets": source.damaged, **facts(summary, scene)})
+        read = {
+            "video": str(source.path),
+            "duration_s": source.duration_s and round(source.duration_s, 3),
+            "cut_off_s": cut_off_s and round(cut_off_s, 3),
+            "damaged_packets": source.damaged,
+        }
+        print_json(read | facts(summary, scene))
         return
     print_summary(summary, scene.label_names)
     if source.damaged:
-        typer.echo(f"mien: {source.path}: {source.damaged} damaged packets were passed over", err=True)
+        typer.echo(f"mien: {source.path}: {plural(source.damaged, 'damaged packet')} passed over", err=True)
+    if cut_off_s is not None and source.duration_s is not None:
+        ends, of = clock_text(cut_off_s), clock_text(source.duration_s)
+        typer.echo(f"mien: {source.path}: its pictures end at {ends} of {of}; is the file cut off?", err=True)

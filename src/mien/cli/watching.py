@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -17,6 +18,8 @@ from mien.cli.output import console
 from mien.core.errors import MienError, MissingExtraError
 from mien.deploy.runtime import Predictor
 from mien.faces.centerface import CenterFace
+from mien.page.words import plural
+from mien.video.failures import Failures, writing
 from mien.video.follow import Follower
 from mien.video.recording import recording
 from mien.video.scene import Scene
@@ -58,21 +61,44 @@ def make_scene(
     return Scene(predictor, follower, smooth_s=smooth_s, labels=labels, head=head)
 
 
-def check_apart(source: Path, wanted: Wanted) -> None:
-    """Raise MienError when one of the files to write is what is read: at the end it would be replaced."""
+def check_apart(source: Path | None, wanted: Wanted) -> None:
+    """Raise MienError when a file to write cannot be, or is what is read or another one to write: one would be lost."""
+    taken: list[Path] = []
     for path in wanted:
-        if path is not None and path.exists() and source.exists() and path.samefile(source):
+        if path is None:
+            continue
+        _check_place(path)
+        if source is not None and _is_same(path, source):
             raise MienError(f"{path}: is what is looked at, and would be replaced", hint="write to another file")
+        if any(_is_same(path, other) for other in taken):
+            raise MienError(
+                f"{path}: is to be written twice, and one would be lost", hint="give each a name of its own"
+            )
+        taken.append(path)
+
+
+def _check_place(path: Path) -> None:
+    if path.is_dir():
+        raise MienError(f"{path}: is a folder", hint="name a file in it")
+    above = next(folder for folder in path.resolve().parents if folder.exists())
+    if not above.is_dir():
+        raise MienError(f"{path}: cannot be written, as {above} is a file", hint="write to another folder")
+    if not os.access(above, os.W_OK):
+        raise MienError(f"{path}: cannot be written, as the folder {above} is closed to you", hint="write to another")
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other))
 
 
 @contextmanager
 def open_outputs(
     wanted: Wanted, names: Sequence[str], *, title: str, rate: Fraction, sound: Sequence[AudioStream] = ()
 ) -> Iterator[Outputs]:
-    """Everything that is written, complete when the block ends.
+    """Everything that is written, complete when the block ends; what there is by then when an error ends it.
 
     Raises:
-        MienError: an ending that is not known, or a format that cannot hold the sound.
+        MienError: an ending that is not known, a format that cannot hold the sound, or a file that cannot be written.
         MissingExtraError: a plot without matplotlib, Parquet without pyarrow.
     """
     watchers: list[Watcher] = []
@@ -84,20 +110,25 @@ def open_outputs(
             made = stack.enter_context(recording(wanted.out, rate=rate, sound=sound))
             watchers.append(into_recording(made))
             take = made.add_sound if sound else None
-        plot = _plot(names) if wanted.plot else None
-        if plot:
-            watchers.append(plot)
+        if wanted.plot:
+            watchers.append(stack.enter_context(_plotted(wanted.plot, names, title)))
         yield Outputs(watchers, take)
-    if plot and wanted.plot:
-        plot.save(wanted.plot, title)
 
 
-def _plot(names: Sequence[str]) -> Any:
+@contextmanager
+def _plotted(path: Path, names: Sequence[str], title: str) -> Iterator[Watcher]:
+    """A watcher whose plot is written when the block ends, also when an error does that after the first frame."""
     try:  # here: matplotlib is large, and only a plot needs it
         from mien.video.plot import TimelinePlot
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "matplotlib", "video") from None
-    return TimelinePlot(names)
+    plot, failures = TimelinePlot(names), Failures()
+    with failures.noted():
+        yield plot
+    if plot.begun or failures.first is None:
+        with failures.noted(), writing(path):
+            plot.save(path, title)
+    failures.tell()
 
 
 def facts(summary: Summary, scene: Scene) -> dict[str, Any]:
@@ -131,7 +162,7 @@ def print_summary(summary: Summary, names: Sequence[str]) -> None:
     if left_out > 0:
         console.print(f"{left_out} more faces, seen more briefly")
     console.print(
-        f"{summary.frames:,} frames, {summary.seconds:.1f} s; {summary.answered:,} looked at, "
+        f"{plural(summary.frames, 'frame')}, {summary.seconds:.1f} s; {summary.answered:,} looked at, "
         f"{summary.with_faces:,} of them with a face",
         markup=False,
     )

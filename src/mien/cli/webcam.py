@@ -23,7 +23,7 @@ from mien.video.scene import Seen
 from mien.video.source import Frame
 from mien.video.watch import watch
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 _USUAL_RATE = 30
 _BAR_CELLS = 30
 
@@ -52,8 +52,7 @@ def command(
     Nothing is stored but what --out, --timeline and --plot ask for. Ctrl-C ends it; files are then complete.
     """
     wanted = Wanted(out, timeline, plot)
-    if device:
-        check_apart(Path(device), wanted)
+    check_apart(Path(device) if device else None, wanted)
     predictor = Predictor(model, threads=threads, unsure_below=unsure_below)
     scene = make_scene(
         predictor, Detection(detect_size, search_every, threads), smooth_s=smooth, labels=labels, head=head

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
 from itertools import product
 from typing import NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from mien.core.labels import canonical
+from mien.deploy.fonts import font, legible
 from mien.deploy.photos import Box, Face
 
 # Apart for all kinds of colour vision by lightness as well as hue, and light enough to be read on a dark card.
@@ -31,6 +31,7 @@ _TEXT, _FAINT = (245, 247, 250), (170, 178, 188)
 _BARS = 3
 _SMALLEST_TEXT, _LARGEST_TEXT = 11, 44
 _CROP_SIDE, _CROP_BARS = 240, 8
+_SMALLER = 0.8  # letters beside the bars
 _SMOOTH = 4  # cards are drawn so many times larger and shrunk: Pillow draws jagged curves
 
 
@@ -49,6 +50,14 @@ class _Place(NamedTuple):
         return max(width, 0) * max(height, 0)
 
 
+class _Bar(NamedTuple):
+    """A class and its probability; `shown` is its name as it is drawn."""
+
+    name: str
+    shown: str
+    probability: float
+
+
 def colour_of(label: str, names: Sequence[str]) -> str:
     """The colour of a class: a fixed one for expressions whatever a data set calls them, else by its place in `names`.
 
@@ -56,6 +65,11 @@ def colour_of(label: str, names: Sequence[str]) -> str:
     True
     """
     return COLOURS.get(canonical(label)) or OTHER_COLOURS[list(names).index(label) % len(OTHER_COLOURS)]
+
+
+def shown_name(label: str, names: Sequence[str]) -> str:
+    """The name of a class as it can be drawn; by its place in `names` where no font here has its letters."""
+    return label if legible(label) else f"class {list(names).index(label)}"
 
 
 def annotate(picture: Image.Image, faces: Sequence[Face], *, titles: Sequence[str] = ()) -> Image.Image:
@@ -142,15 +156,17 @@ def _candidates(box: _Place, width: int, height: int, size: tuple[int, int]) -> 
 
 
 def _headline(face: Face, title: str) -> str:
-    label = f"unsure ({face.label}?)" if face.unsure else face.label
+    name = shown_name(face.label, list(face.probabilities))
+    label = f"unsure ({name}?)" if face.unsure else name
     return f"{title}{label}  {100 * face.probability:.0f} %"
 
 
 def _card_size(face: Face, title: str, text: int, bars: int) -> tuple[int, int]:
     pad = text // 2
-    width = _font(text).getlength(_headline(face, title)) + text + 2 * pad
+    headline = _headline(face, title)
+    width = font(text, headline).getlength(headline) + text + 2 * pad
     if bars:
-        longest = max(_font(text * 0.8).getlength(name) for name, _ in _likeliest(face, bars))
+        longest = _longest(_likeliest(face, bars), text)
         width = max(width, longest + 6 * text + 2 * pad)
     return round(width), round(1.25 * text + pad + bars * 1.15 * text + (pad / 2 if bars else 0))
 
@@ -163,14 +179,14 @@ def _card(canvas: Image.Image, place: _Place, face: Face, *, title: str, text: i
     dot = round(0.3 * text)
     left = place.left + pad
     _round(canvas, _Place(left, round(middle) - dot, left + 2 * dot, round(middle) + dot), dot, colour, 255)
-    draw.text((left + text, middle), _headline(face, title), fill=_TEXT, font=_font(text), anchor="lm")
+    headline = _headline(face, title)
+    draw.text((left + text, middle), headline, fill=_TEXT, font=font(text, headline), anchor="lm")
     likeliest = _likeliest(face, bars)
-    small = _font(text * 0.8)
-    names = max((small.getlength(name) for name, _ in likeliest), default=0)
-    for row, (name, probability) in enumerate(likeliest):
+    longest = _longest(likeliest, text)
+    for row, (name, shown, probability) in enumerate(likeliest):
         middle = place.top + pad / 2 + (1.85 + 1.15 * row) * text
-        draw.text((left, middle), name, fill=_FAINT, font=small, anchor="lm")
-        start = round(left + names + 0.6 * text)
+        draw.text((left, middle), shown, fill=_FAINT, font=font(_SMALLER * text, shown), anchor="lm")
+        start = round(left + longest + 0.6 * text)
         room, half = place.right - pad - start, max(round(0.2 * text), 2)
         rail = _Place(start, round(middle) - half, start + room, round(middle) + half)
         _round(canvas, rail, half, (255, 255, 255), 45)
@@ -178,8 +194,14 @@ def _card(canvas: Image.Image, place: _Place, face: Face, *, title: str, text: i
         _round(canvas, filled, half, colour_of(name, list(face.probabilities)), 255)
 
 
-def _likeliest(face: Face, count: int) -> list[tuple[str, float]]:
-    return sorted(face.probabilities.items(), key=lambda item: -item[1])[:count]
+def _likeliest(face: Face, count: int) -> list[_Bar]:
+    likeliest = sorted(face.probabilities.items(), key=lambda item: -item[1])[:count]
+    return [_Bar(name, shown_name(name, list(face.probabilities)), probability) for name, probability in likeliest]
+
+
+def _longest(bars: Sequence[_Bar], text: int) -> float:
+    """Width of the longest of their names in pixels, beside a headline of `text` pixels."""
+    return max((font(_SMALLER * text, bar.shown).getlength(bar.shown) for bar in bars), default=0)
 
 
 def _round(canvas: Image.Image, place: _Place, radius: int, colour: str | tuple[int, int, int], alpha: int) -> None:
@@ -189,11 +211,6 @@ def _round(canvas: Image.Image, place: _Place, radius: int, colour: str | tuple[
     end = (large.width - 1, large.height - 1)
     ImageDraw.Draw(large).rounded_rectangle((0, 0, *end), radius=radius * _SMOOTH, fill=alpha)
     canvas.paste(Image.new("RGB", size, colour), place[:2], large.reduce(_SMOOTH))
-
-
-@cache
-def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
 
 
 def annotate_crop(picture: Image.Image, face: Face) -> Image.Image:

@@ -13,6 +13,8 @@ from mien.core.picture import Pixels, fit, to_array
 from mien.core.spec import ModelSpec
 from mien.faces.detector import Faces
 
+# Eye points nearer to each other than this share of the face's side tell nothing of how it is tilted.
+_LEAST_EYES_APART = 0.1
 # A face much larger than the model's input is first averaged down to at most this many times its size.
 _MOST_OVERSAMPLING = 4
 
@@ -34,8 +36,7 @@ class Window(NamedTuple):
 
 def face_windows(faces: Faces, spec: ModelSpec) -> list[Window]:
     """Where each face lies, framed as `spec` wants it: margin, shift and whether the eyes are made level."""
-    sizes = faces.boxes[:, 2:] - faces.boxes[:, :2]
-    sides = np.sqrt(sizes.clip(min=1).prod(1)) * spec.face_margin
+    sides = _sides(faces) * spec.face_margin
     angles = eye_angles(faces) if spec.face_level else np.zeros(len(faces))
     middles = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
     # The shift is along the face, which may be tilted.
@@ -47,10 +48,17 @@ def face_windows(faces: Faces, spec: ModelSpec) -> list[Window]:
 
 
 def eye_angles(faces: Faces) -> NDArray[np.float32]:
-    """By how much each face is tilted, in radians (N,); 0 where the detector gave no landmarks."""
+    """By how much each face is tilted, in radians (N,); 0 where there are no landmarks, or both eyes in one place."""
     across = faces.landmarks[:, 1] - faces.landmarks[:, 0]
-    angles: NDArray[np.float32] = np.nan_to_num(np.arctan2(across[:, 1], across[:, 0]))
+    apart = np.linalg.norm(across, axis=1) >= _LEAST_EYES_APART * _sides(faces)
+    angles: NDArray[np.float32] = np.where(apart, np.arctan2(across[:, 1], across[:, 0]), 0).astype(np.float32)
     return angles
+
+
+def _sides(faces: Faces) -> NDArray[np.float32]:
+    """The roots of the areas of their boxes, in pixels (N,)."""
+    sides: NDArray[np.float32] = np.sqrt((faces.boxes[:, 2:] - faces.boxes[:, :2]).clip(min=1).prod(1))
+    return sides
 
 
 def face_crops(picture: Pixels, faces: Faces, spec: ModelSpec) -> Pixels:

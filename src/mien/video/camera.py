@@ -16,7 +16,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from mien.core.errors import MienError
-from mien.video.source import Frame
+from mien.video.source import Frame, moving_pictures
 
 
 class _Kind(NamedTuple):
@@ -47,7 +47,7 @@ class Camera:
         rate: frames a second; None: the camera's choice.
 
     Raises:
-        MienError: no such camera, it is busy, or cannot do what was asked.
+        MienError: no such camera, it is busy, cannot do what was asked, or gives no pictures.
     """
 
     def __init__(self, device: str | None = None, *, size: str | None = None, rate: int | None = None) -> None:
@@ -58,6 +58,11 @@ class Camera:
         self._paced = _is_file(self.device)
         wanted = {"video_size": size, "framerate": None if rate is None else str(rate)}
         self._container = _open(self.device, None if self._paced else kind, wanted)
+        try:
+            self._stream = moving_pictures(self._container, self.device)
+        except MienError:
+            self._container.close()
+            raise
         self._newest: VideoFrame | None = None
         self._failure: Exception | None = None
         self._ended = False
@@ -97,7 +102,7 @@ class Camera:
                     self._changed.notify()
                 if self._ended:
                     return
-        except av.FFmpegError as error:
+        except Exception as error:  # whatever it is, who waits for frames is to hear of it
             self._failure = error
         finally:
             with self._changed:
@@ -108,7 +113,7 @@ class Camera:
         start: float | None = None
         while not self._ended:
             try:
-                for decoded in self._container.decode(video=0):
+                for decoded in self._container.decode(self._stream):
                     if self._paced and decoded.time is not None:
                         start = time.monotonic() - decoded.time if start is None else start
                         time.sleep(max(start + decoded.time - time.monotonic(), 0))
@@ -142,7 +147,7 @@ def _open(device: str, kind: _Kind | None, wanted: dict[str, str | None]) -> Inp
     name = f"video={device}" if kind and kind.format == "dshow" and not device.startswith("video=") else device
     try:
         if kind is None:
-            return av.open(name)
+            return av.open(name, metadata_errors="replace")
         return av.open(name, format=kind.format, options=options)
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+from matplotlib import get_data_path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from mien.core.files import atomic_path
-from mien.deploy.annotate import colour_of
+from mien.deploy.annotate import colour_of, shown_name
+from mien.deploy.fonts import font_file, in_ascii
+from mien.video.clock import clock_text
 from mien.video.scene import Seen
 from mien.video.source import Frame
 
 _MOST_STEPS = 1_000
 _MOST_FACES = 6
+# Of more faces than the upper one, the longest seen are kept, down to the lower, and those in sight.
+_MOST_KEPT, _KEPT = 200, 100
 _FIRST_STEP_S = 0.04
 _MOST_BRIDGED = 2.5  # answered frames
 _INK, _GREY, _PALE = "#222222", "#6B6B6B", "#D9D9D9"
@@ -26,9 +33,10 @@ _INK, _GREY, _PALE = "#222222", "#6B6B6B", "#D9D9D9"
 
 @final
 class TimelinePlot:
-    """Gathers what is seen, as a `Watcher`, and draws it. Memory stays the same however long the video is.
+    """Gathers what is seen, as a `Watcher`, and draws it. Memory has a bound, however long the video is.
 
-    Time is divided into steps; when there would be more than a thousand, two and two become one.
+    Time is divided into steps; when there would be more than a thousand, two and two become one. Where there are more
+    than 200 faces, those that were seen most briefly are forgotten, but for those that are in sight.
 
     Args:
         names: the classes.
@@ -39,6 +47,7 @@ class TimelinePlot:
         self.step_s = _FIRST_STEP_S
         self.end_s = 0.0
         self._answered = 0
+        self._newest = self._count = 0
         # face: step: sum of probabilities and, behind them, the number of frames
         self._faces: dict[int, dict[int, NDArray[np.float64]]] = {}
 
@@ -55,6 +64,23 @@ class TimelinePlot:
             row = np.array([*face.probabilities.values(), 1.0])
             step = int(frame.time_s / self.step_s)
             steps[step] = steps[step] + row if step in steps else row
+        self._count_new([number for number, _ in seen])
+
+    @property
+    def begun(self) -> bool:
+        """Whether a frame was taken in."""
+        return self._answered > 0
+
+    def _count_new(self, numbers: Sequence[int]) -> None:
+        """Later faces have higher numbers."""
+        self._count += sum(number > self._newest for number in numbers)
+        self._newest = max(self._newest, *numbers, 0)
+        if len(self._faces) > _MOST_KEPT:
+            longest = set(self._longest_seen(_KEPT)) | set(numbers)
+            self._faces = {number: steps for number, steps in self._faces.items() if number in longest}
+
+    def _longest_seen(self, most: int) -> list[int]:
+        return sorted(self._faces, key=lambda number: -len(self._faces[number]))[:most]
 
     def _halve(self) -> None:
         self.step_s *= 2
@@ -66,7 +92,7 @@ class TimelinePlot:
 
     def save(self, path: Path, title: str) -> None:
         """Write a PNG: for each of the six longest seen faces the shares of the classes over time."""
-        shown = sorted(sorted(self._faces, key=lambda n: -len(self._faces[n]))[:_MOST_FACES])
+        shown = sorted(self._longest_seen(_MOST_FACES))
         figure = Figure(figsize=(11, 1.3 + 1.1 * max(len(shown), 1)), layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         grid = figure.subplots(max(len(shown), 1), 1, sharex=True, squeeze=False)[:, 0]
@@ -74,8 +100,9 @@ class TimelinePlot:
             self._draw_face(axes, number)
         if not shown:
             grid[0].text(0.5, 0.5, "no face was seen", ha="center", color=_GREY, transform=grid[0].transAxes)
-        self._decorate(figure, grid, title, len(self._faces) - len(shown))
-        with atomic_path(path) as temporary:
+        self._decorate(figure, grid, title, self._count - len(shown))
+        with atomic_path(path) as temporary, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
             figure.savefig(temporary, format="png", dpi=120)
 
     def presence(self, number: int) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -108,22 +135,29 @@ class TimelinePlot:
             axes.spines[["top", "right", "left"]].set_visible(False)
             axes.spines["bottom"].set_color(_PALE)
             axes.tick_params(labelsize=8, color=_PALE, labelcolor=_GREY)
-        grid[-1].xaxis.set_major_formatter(FuncFormatter(_clock))
+        grid[-1].xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock_text(seconds)))
         more = f"  ({left_out} more faces, seen more briefly)" if left_out > 0 else ""
-        grid[0].set_title(title.replace("$", r"\$") + more, fontsize=10, loc="left", color=_INK)
+        written = _legible(title)
+        heading = written.replace("$", r"\$") + more
+        grid[0].set_title(heading, fontproperties=_font(written, 10), loc="left", color=_INK)
+        names = [shown_name(name, self.names) for name in self.names]
         handles = [
-            figure.axes[0].fill_between([], [], color=colour_of(name, self.names), label=name) for name in self.names
+            figure.axes[0].fill_between([], [], color=colour_of(name, self.names), label=shown.replace("$", r"\$"))
+            for name, shown in zip(self.names, names, strict=True)
         ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8)
+        words = _font("".join(names), 8)
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, prop=words)
 
 
-def _clock(seconds: float, _: int) -> str:
-    """Seconds as minutes:seconds, or with hours.
+def _legible(text: str) -> str:
+    return text if text.isascii() or font_file(text, first=[_usual_font()]) else in_ascii(text)
 
-    >>> _clock(75, 0), _clock(3675, 0), _clock(2.5, 0)
-    ('1:15', '1:01:15', '0:02.5')
-    """
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    shown = f"{rest:04.1f}" if rest % 1 else f"{int(rest):02d}"
-    return f"{hours}:{minutes:02d}:{shown}" if hours else f"{minutes}:{shown}"
+
+def _font(text: str, points: float) -> FontProperties:
+    """The usual font where that has every letter, else one of the system's."""
+    file = None if text.isascii() else font_file(text, first=[_usual_font()])
+    return FontProperties(size=points) if file is None else FontProperties(fname=str(file), size=points)
+
+
+def _usual_font() -> Path:
+    return Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -10,14 +11,17 @@ from typing import Any, NamedTuple, final
 
 import av
 from av.audio.stream import AudioStream
+from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
 from mien.core.errors import MienError
 from mien.core.files import atomic_path
 from mien.core.picture import Pixels
+from mien.video.failures import Failures, writing
 
 
 class _Container(NamedTuple):
@@ -47,6 +51,12 @@ _ENCODER_OPTIONS = {
 }
 _KEY_FRAME_EVERY = 50
 _TICKS = Fraction(1, 90_000)
+# Packets of sound that wait for the first frame, about a minute and a half: of a file whose pictures never decode,
+# all of them would.
+_MOST_EARLY = 4_000
+# Formats that want AAC without the headers that transport streams put before each packet. FFmpeg takes them away by
+# itself, but not where the header of the file waits for the first fragment.
+_BARE_AAC = ("mp4", "mov")
 
 
 @final
@@ -60,8 +70,8 @@ class Recording:
         self._video: VideoStream | None = None
         self._last_tick = -1
         self._sources = sound
-        self._sound: dict[AudioStream, AudioStream] = {}
-        self._early: list[Packet[Any]] = []
+        self._sound: dict[AudioStream, _Copy] = {}
+        self._early: deque[Packet[Any]] = deque(maxlen=_MOST_EARLY)
 
     @property
     def begun(self) -> bool:
@@ -69,33 +79,53 @@ class Recording:
         return self._video is not None
 
     def add_frame(self, pixels: Pixels, time_s: float) -> None:
-        """Append a frame, uint8 (H, W, 3) in RGB, to be shown at `time_s` seconds; later ones take the first's size."""
-        if self._video is None:
-            self._video = self._start(pixels.shape[0], pixels.shape[1])
-            for packet in self._early:
-                self.add_sound(packet)
-            self._early.clear()
-        frame = VideoFrame.from_ndarray(pixels, format="rgb24")
-        frame = frame.reformat(self._video.width, self._video.height, "yuv420p")
-        # Encoders want times that grow; two frames at one time happen in damaged files.
-        self._last_tick = max(round(time_s / _TICKS), self._last_tick + 1)
-        frame.pts, frame.time_base = self._last_tick, _TICKS
-        self._container.mux(self._video.encode(frame))
+        """Append a frame, uint8 (H, W, 3) in RGB, to be shown at `time_s` seconds; later ones take the first's size.
+
+        Raises:
+            MienError: it cannot be written, as when the disk is full.
+        """
+        with writing(self.path):
+            if self._video is None:
+                self._video = self._start(pixels.shape[0], pixels.shape[1])
+                for packet in self._early:
+                    self.add_sound(packet)
+                self._early.clear()
+            frame = VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+                *(self._video.width, self._video.height, "yuv420p"),
+                dst_colorspace=Colorspace.ITU709,
+                dst_color_range=ColorRange.MPEG,
+            )
+            # Encoders want times that grow; two frames at one time happen in damaged files.
+            self._last_tick = max(round(time_s / _TICKS), self._last_tick + 1)
+            frame.pts, frame.time_base = self._last_tick, _TICKS
+            self._container.mux(self._video.encode(frame))
 
     def add_sound(self, packet: Packet[Any]) -> None:
-        """Append a packet of one of the sounds, as it is; the first ones wait for the first frame."""
+        """Append a packet of one of the sounds, as it is; the first ones wait for the first frame.
+
+        Raises:
+            MienError: it cannot be written.
+        """
         if self._video is None:
             self._early.append(packet)
         elif isinstance(packet.stream, AudioStream):
-            packet.stream = self._sound[packet.stream]
-            self._container.mux(packet)
+            with writing(self.path):
+                self._container.mux(self._sound[packet.stream].taken(packet))
 
     def finish(self) -> None:
-        """Write what the encoder has kept back and close the file. Raises MienError when no frame was given."""
-        if self._video is None:
-            raise MienError(f"{self.path}: there was no frame to write")
-        self._container.mux(self._video.encode(None))
-        self._container.close()
+        """Write what the encoder has kept back and close the file.
+
+        Raises:
+            MienError: no frame was given, or the rest cannot be written.
+        """
+        failures = Failures()
+        with failures.noted(), writing(self.path):
+            if self._video is None:
+                raise MienError(f"{self.path}: there was no frame to write")
+            self._container.mux(self._video.encode(None))
+        with failures.noted(), writing(self.path):
+            self._container.close()
+        failures.tell()
 
     def _start(self, height: int, width: int) -> VideoStream:
         format_ = _CONTAINERS[self.path.suffix.lower()]
@@ -108,18 +138,59 @@ class Recording:
         stream.width, stream.height, stream.pix_fmt = max(width // 2 * 2, 2), max(height // 2 * 2, 2), "yuv420p"
         stream.codec_context.time_base = _TICKS
         stream.codec_context.gop_size = _KEY_FRAME_EVERY
+        _tag_colours(stream)
+        bare = format_.name in _BARE_AAC
         try:
-            self._sound = {one: self._container.add_stream_from_template(one) for one in self._sources}
+            for one in self._sources:
+                self._sound[one] = _Copy(self._container.add_stream_from_template(one), _header_filter(one, bare))
             self._container.start_encoding()
         except (ValueError, av.FFmpegError) as error:
+            if isinstance(error, OSError):
+                raise
             raise _refused(self.path, self._sources, error) from None
         return stream
+
+
+@final
+class _Copy:
+    """A stream of sound that is written, and how packets of its source get there."""
+
+    def __init__(self, stream: AudioStream, without_headers: BitStreamFilterContext | None) -> None:
+        self._stream = stream
+        self._without_headers = without_headers
+        self._last_dts: int | None = None
+
+    def taken(self, packet: Packet[Any]) -> list[Packet[Any]]:
+        """What is to be written of a packet of the source; nothing of one that is damaged or goes back in time."""
+        dts, unit = packet.dts, packet.time_base
+        if dts is not None and self._last_dts is not None and dts <= self._last_dts:
+            return []
+        self._last_dts = dts
+        try:
+            packets = self._without_headers.filter(packet) if self._without_headers else [packet]
+        except av.error.InvalidDataError:
+            return []
+        for one in packets:
+            one.stream, one.time_base = self._stream, unit
+        return packets
+
+
+def _header_filter(source: AudioStream, bare: bool) -> BitStreamFilterContext | None:
+    headers = source.codec_context.name == "aac" and not source.codec_context.extradata
+    return BitStreamFilterContext("aac_adtstoasc", in_stream=source) if bare and headers else None
+
+
+def _tag_colours(stream: VideoStream) -> None:
+    """Say which colours the numbers of the file stand for: players guess, and by the size of the picture."""
+    context = stream.codec_context
+    context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
+    context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
 
 
 def _refused(path: Path, sound: Sequence[AudioStream], error: Exception) -> MienError:
     if not sound:
         return MienError(f"{path}: cannot be written ({error})")
-    kinds = ", ".join(stream.codec_context.name for stream in sound)
+    kinds = ", ".join(getattr(stream.codec_context, "name", "unknown") for stream in sound)
     return MienError(f"{path}: its format does not hold the sound, which is {kinds} ({error})", hint="try .mkv")
 
 
@@ -128,7 +199,7 @@ def recording(path: Path, *, rate: Fraction, sound: Sequence[AudioStream] = ()) 
     """A video file to write; it appears under its name at the end of the block, also when an error ends that.
 
     Until then it lies beside its name with `.tmp` at the end and can be played up to about the last two seconds,
-    whatever happens to the process.
+    whatever happens to the process. Nothing appears that cannot be played. Of several failures the first is told.
 
     Args:
         path: .mp4, .m4v, .mov, .mkv or .webm.
@@ -136,24 +207,29 @@ def recording(path: Path, *, rate: Fraction, sound: Sequence[AudioStream] = ()) 
         sound: streams of the source whose packets will be given to `add_sound`.
 
     Raises:
-        MienError: an ending that is not known, or a format that cannot hold the sound.
+        MienError: an ending that is not known, a format that cannot hold the sound, or a file that cannot be written.
     """
     if path.suffix.lower() not in _CONTAINERS:
         raise MienError(f"{path}: not a kind of video that is written", hint=f"known: {' '.join(_CONTAINERS)}")
     format_ = _CONTAINERS[path.suffix.lower()]
-    failure: BaseException | None = None
-    with atomic_path(path) as temporary:
-        container = av.open(str(temporary), "w", format=format_.name, options=format_.options)
-        try:
-            made = Recording(path, container, rate, sound)
-            try:
-                yield made
-            except BaseException as error:
-                failure = error
-            if failure is not None and not made.begun:
-                raise failure
+    failures = Failures()
+    with failures.noted(), atomic_path(path) as temporary:
+        with writing(path):
+            container = av.open(str(temporary), "w", format=format_.name, options=format_.options)
+        made = Recording(path, container, rate, sound)
+        with failures.noted():
+            yield made
+        with failures.noted():
             made.finish()
-        finally:
-            container.close()
-    if failure is not None:
-        raise failure
+        if not (made.begun and (failures.first is None or _plays(temporary))):
+            failures.tell()
+    failures.tell()
+
+
+def _plays(path: Path) -> bool:
+    """Whether a file whose writing failed has at least its first frame."""
+    try:
+        with av.open(str(path)) as container:
+            return next(container.decode(video=0), None) is not None
+    except av.FFmpegError:
+        return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +11,28 @@ from typing import Any, Self, final
 
 import av
 import numpy as np
+from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Disposition
 from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace
+from av.video.stream import VideoStream
 
 from mien.core.errors import MienError
 from mien.core.picture import Pixels
+from mien.video.clock import Clock
 
 _USUAL_RATE = Fraction(30)
-SOME_TIME_BASE = Fraction(1, 90_000)
+# FFmpeg's mark of formats whose times may begin anew in the middle, such as transport streams.
+_MAY_BEGIN_ANEW = 0x0200
+_LONGEST_LEAP_S = 10.0
+# Pixels of another shape are damage, and a frame of them takes as much memory as it claims.
+_MOST_ASPECT = 4
+_UNTAGGED = 2
+# Players show untagged pictures of so many rows in the colours of high definition.
+_HD_ROWS = 720
+# A file that states a length ends early when this much is missing, in seconds and as a share.
+_LEAST_MISSING_S, _LEAST_MISSING_SHARE = 1.0, 0.02
 
 
 @final
@@ -33,16 +47,29 @@ class Frame:
     def __init__(self, index: int, time_s: float, decoded: VideoFrame, pixel_aspect: Fraction | None = None) -> None:
         self.index, self.time_s = index, time_s
         self._decoded = decoded
-        self._pixel_aspect = pixel_aspect or Fraction(1)
+        plausible = pixel_aspect is not None and 1 / _MOST_ASPECT <= pixel_aspect <= _MOST_ASPECT
+        self._pixel_aspect = pixel_aspect if pixel_aspect is not None and plausible else Fraction(1)
 
     @cached_property
     def pixels(self) -> Pixels:
         """uint8 (H, W, 3) in RGB, upright and with square pixels; converted when it is first asked for."""
-        width = max(round(self._decoded.width * self._pixel_aspect), 1)
-        pixels: Pixels = self._decoded.to_ndarray(format="rgb24", width=width).astype(np.uint8, copy=False)
-        # Phones store how they were held instead of turning the pixels: degrees, against the clock.
-        quarters = round(self._decoded.rotation / 90) % 4
-        return np.ascontiguousarray(np.rot90(pixels, quarters)) if quarters else pixels
+        shown = self._decoded
+        width = max(round(shown.width * self._pixel_aspect), 1)
+        colours = Colorspace.ITU709 if shown.colorspace == _UNTAGGED and shown.height >= _HD_ROWS else None
+        pixels = shown.to_ndarray(format="rgb24", width=width, src_colorspace=colours)
+        return _upright(pixels.astype(np.uint8, copy=False), shown)
+
+
+def _upright(pixels: Pixels, decoded: VideoFrame) -> Pixels:
+    """Turned and mirrored as the file wants it shown: phones store how they were held instead of moving the pixels."""
+    matrix: Any = decoded.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return pixels
+    # Where a pixel goes: to the right by right_x·x + right_y·y, down by down_x·x + down_y·y.
+    right_x, down_x, _, right_y, down_y = np.frombuffer(matrix, np.int32)[:5].tolist()
+    if abs(down_x) > abs(right_x):
+        pixels, right_x, down_y = pixels.swapaxes(0, 1), right_y, down_x
+    return np.ascontiguousarray(pixels[:: -1 if down_y < 0 else 1, :: -1 if right_x < 0 else 1])
 
 
 @final
@@ -53,10 +80,10 @@ class VideoFile:
         path: the file.
         rate: frames a second, on average.
         duration_s: length in seconds; None where the file does not say.
-        damaged: packets that could not be decoded so far and were passed over.
+        damaged: packets that could not be decoded so far and were passed over, and one where reading on failed.
 
     Raises:
-        MienError: no such file, or nothing in it that shows moving pictures.
+        MienError: no such file, nothing in it that shows moving pictures, or no decoder for these.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,53 +91,76 @@ class VideoFile:
         if not path.is_file():
             raise MienError(f"{path}: no such file")
         try:
-            self._container = av.open(str(path))
+            self._container = av.open(str(path), metadata_errors="replace")
         except av.FFmpegError as error:
             raise MienError(f"{path}: not a video that can be read ({error.strerror})") from None
-        if not self._container.streams.video:
+        try:
+            self._video = moving_pictures(self._container, str(path))
+        except MienError:
             self._container.close()
-            raise MienError(f"{path}: holds no video")
-        self._video = self._container.streams.video[0]
+            raise
         self._video.thread_type = "AUTO"
         self.sound = list(self._container.streams.audio)
         self.rate = self._video.average_rate or self._video.guessed_rate or _USUAL_RATE
         length = self._container.duration
         self.duration_s = length / av.time_base if length else None
         self.damaged = 0
+        self._end_s = 0.0
         # Before zero lies what a sound decoder needs to warm up.
-        self._start_s = max(self._container.start_time or 0, 0) / av.time_base
+        start_s = max(self._container.start_time or 0, 0) / av.time_base
+        anew = self._container.format.flags & _MAY_BEGIN_ANEW
+        self._clock = Clock(start_s, _LONGEST_LEAP_S if anew else max(self.duration_s or 3600, _LONGEST_LEAP_S))
 
     @property
     def frame_count(self) -> int | None:
         """About how many frames there are; None where the file does not say."""
         return self._video.frames or (round(self.duration_s * self.rate) if self.duration_s else None)
 
+    @property
+    def cut_off_s(self) -> float | None:
+        """After reading: where the pictures end, in seconds, if well before what the file states; else None."""
+        own = self._video.duration and self._video.time_base and float(self._video.duration * self._video.time_base)
+        stated = min((length for length in (own, self.duration_s) if length), default=0.0)
+        missing = stated - self._end_s
+        whole = self._clock.shifted or missing <= max(_LEAST_MISSING_S, _LEAST_MISSING_SHARE * stated)
+        return None if whole else self._end_s
+
     def frames_and_sound(self, *, sound: bool = False) -> Iterator[Frame | Packet[Any]]:
         """Every frame and, if wanted, every packet of sound, each in its order."""
         index, last = 0, 0.0
-        for packet in self._container.demux(self._video, *(self.sound if sound else [])):
+        aspect = self._video.sample_aspect_ratio or self._video.codec_context.sample_aspect_ratio
+        for packet in self._packets([self._video, *(self.sound if sound else [])]):
             if packet.stream is not self._video:
                 if packet.dts is not None:  # else the empty packet at the end
-                    yield self._from_zero(packet)
+                    yield packet
                 continue
             for decoded in self._decoded(packet):
-                time_s = last + 1 / float(self.rate) if decoded.time is None else decoded.time - self._start_s
-                last = max(time_s, last)
-                yield Frame(index, last, decoded, self._video.codec_context.sample_aspect_ratio)
+                last = max(last + 1 / float(self.rate) if decoded.time is None else decoded.time, last)
+                yield Frame(index, last, decoded, aspect)
                 index += 1
 
-    def _from_zero(self, packet: Packet[Any]) -> Packet[Any]:
-        """A packet of sound with the same zero of time as the frames; television streams begin anywhere."""
-        if packet.time_base:
-            ticks = round(self._start_s / packet.time_base)
-            packet.dts = None if packet.dts is None else packet.dts - ticks
-            packet.pts = None if packet.pts is None else packet.pts - ticks
+    def _packets(self, streams: Sequence[Any]) -> Iterator[Packet[Any]]:
+        """Packets on one clock with zero at the start of the file; one that cannot be read on ends there."""
+        try:
+            for packet in self._container.demux(*streams):
+                self._clock.set(packet)
+                if packet.stream is self._video and packet.pts is not None and packet.time_base:
+                    self._end_s = max(self._end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                yield packet
+        except (av.FFmpegError, IndexError):
+            self.damaged += 1
+            yield self._last_packet()
+
+    def _last_packet(self) -> Packet[Any]:
+        """An empty one, that makes the decoder give what it has kept back."""
+        packet: Packet[Any] = Packet()
+        packet.stream = self._video
         return packet
 
     def _decoded(self, packet: Packet[Any]) -> list[VideoFrame]:
         try:
-            return packet.decode()
-        except av.error.InvalidDataError:
+            return self._video.decode(packet)
+        except av.FFmpegError:
             self.damaged += 1
             return []
 
@@ -121,3 +171,14 @@ class VideoFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._container.close()
+
+
+def moving_pictures(container: InputContainer, name: str) -> VideoStream:
+    """The stream of an opened file that shows moving pictures; a cover is none. Raises MienError, naming `name`."""
+    moving = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not moving:
+        raise MienError(f"{name}: holds no video")
+    decodable = [stream for stream in moving if stream.codec_context is not None]
+    if not decodable:
+        raise MienError(f"{name}: no decoder for its video here", hint="convert it to H.264 first")
+    return decodable[0]

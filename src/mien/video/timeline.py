@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Protocol, final
 
 from mien.core.errors import MienError, MissingExtraError
 from mien.core.files import atomic_path
+from mien.video.failures import Failures, writing
 from mien.video.scene import Seen
 
 Row = tuple[int | float | str | bool | None, ...]
 # Takes index and time in seconds of a frame, and the faces in it.
 Timeline = Callable[[int, float, Sequence[Seen]], None]
 _GROUP_ROWS = 5_000
+_LONGEST_ROW = 65_536  # bytes
 _COLUMNS = {
     "frame": "int64",
     "time_s": "float64",
@@ -43,31 +47,83 @@ def rows(index: int, time_s: float, seen: Sequence[Seen]) -> list[Row]:
 
 @contextmanager
 def timeline(path: Path, names: Sequence[str]) -> Iterator[Timeline]:
-    """A table to write, `.csv` or `.parquet` by the ending of its name; it is there when the block ends.
+    """A table to write, `.csv` or `.parquet` by the ending of its name.
 
+    It is there when the block ends, also when an error ends that after the first rows; one that is told is the first.
     Columns: frame, time_s, face (its number), label, probability, unsure, left, top, right, bottom, score, and
     `p_NAME` for each class of `names`.
 
     Raises:
-        MienError: another ending.
+        MienError: another ending, or a file that cannot be written.
         MissingExtraError: Parquet without pyarrow.
     """
-    writers = {".csv": _csv_writer, ".parquet": _parquet_writer}
-    if path.suffix.lower() not in writers:
+    kinds: dict[str, Callable[[Path, dict[str, str]], _Table]] = {".csv": _CsvTable, ".parquet": _ParquetTable}
+    if path.suffix.lower() not in kinds:
         raise MienError(f"{path}: a timeline is .csv or .parquet")
     columns = _COLUMNS | {f"p_{name}": "float32" for name in names}
-    with atomic_path(path) as temporary, writers[path.suffix.lower()](temporary, columns) as write:
-        yield lambda index, time_s, seen: write(
-            [row + (None,) * (len(columns) - len(row)) for row in rows(index, time_s, seen)]
-        )
+    begun = False
+    failures = Failures()
+
+    def add(index: int, time_s: float, seen: Sequence[Seen]) -> None:
+        nonlocal begun
+        begun = True
+        with writing(path):
+            table.write([row + (None,) * (len(columns) - len(row)) for row in rows(index, time_s, seen)])
+
+    with failures.noted(), atomic_path(path) as temporary:
+        with writing(path):
+            table = kinds[path.suffix.lower()](temporary, columns)
+        with failures.noted():
+            yield add
+        with failures.noted(), writing(path):
+            table.close()
+        if not (begun and table.whole):
+            failures.tell()
+    failures.tell()
 
 
-@contextmanager
-def _csv_writer(path: Path, columns: dict[str, str]) -> Iterator[Callable[[Sequence[Row]], None]]:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        yield lambda some: writer.writerows(map(_as_text, some))
+class _Table(Protocol):
+    """A file that takes rows; closed once. Raises OSError when it cannot write."""
+
+    whole: bool  # whether the file can be read, though rows may be missing
+
+    def write(self, some: Sequence[Row]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@final
+class _CsvTable:
+    def __init__(self, path: Path, columns: dict[str, str]) -> None:
+        self.whole = True
+        self._path = path
+        self._file = path.open("w", newline="", encoding="utf-8")
+        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._writer.writerow(columns)
+
+    def write(self, some: Sequence[Row]) -> None:
+        try:
+            self._writer.writerows(map(_as_text, some))
+        except OSError:
+            self.whole = False
+            raise
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        except OSError:
+            self.whole = False
+            raise
+        finally:
+            self.whole = self.whole or _drop_half_row(self._path) > 0
+
+
+def _drop_half_row(path: Path) -> int:
+    """Cut a file back to its last whole line, as half a number is a wrong number; the bytes that are left."""
+    with path.open("rb+") as file:
+        start = max(file.seek(0, os.SEEK_END) - _LONGEST_ROW, 0)
+        file.seek(start)
+        return file.truncate(start + file.read().rfind(b"\n") + 1)
 
 
 def _as_text(row: Row) -> list[str]:
@@ -78,28 +134,45 @@ def _as_text(row: Row) -> list[str]:
     ]
 
 
-@contextmanager
-def _parquet_writer(path: Path, columns: dict[str, str]) -> Iterator[Callable[[Sequence[Row]], None]]:
-    try:  # here: pyarrow is large, and only this kind of timeline needs it
-        import pyarrow
-        from pyarrow import parquet
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "pyarrow", "video") from None
-    schema = pyarrow.schema([(name, pyarrow.type_for_alias(kind)) for name, kind in columns.items()])
-    waiting: list[Row] = []
-    with parquet.ParquetWriter(path, schema) as writer:
+@final
+class _ParquetTable:
+    def __init__(self, path: Path, columns: dict[str, str]) -> None:
+        try:  # here: pyarrow is large, and only this kind of timeline needs it
+            import pyarrow
+            from pyarrow import parquet
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(error.name or "pyarrow", "video") from None
+        self.whole = False
+        self._path = path
+        self._pyarrow, self._parquet = pyarrow, parquet
+        self._schema = pyarrow.schema([(name, pyarrow.type_for_alias(kind)) for name, kind in columns.items()])
+        self._waiting: list[Row] = []
+        self._writer: Any = parquet.ParquetWriter(path, self._schema)
 
-        def flush() -> None:
-            columns_of_rows = zip(schema, zip(*waiting, strict=True), strict=True)
-            arrays = [pyarrow.array(values, field.type) for field, values in columns_of_rows]
-            writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
-            waiting.clear()
+    def write(self, some: Sequence[Row]) -> None:
+        self._waiting.extend(some)
+        if len(self._waiting) >= _GROUP_ROWS:
+            self._flush()
 
-        def write(some: Sequence[Row]) -> None:
-            waiting.extend(some)
-            if len(waiting) >= _GROUP_ROWS:
-                flush()
+    def close(self) -> None:
+        """Without what is written last the file cannot be read."""
+        try:
+            if self._waiting:
+                self._flush()
+        finally:
+            self._writer.close()
+            self.whole = self._can_be_read()
 
-        yield write
-        if waiting:
-            flush()
+    def _can_be_read(self) -> bool:
+        """After a failure to write, pyarrow closes a file without its end and says nothing."""
+        try:
+            self._parquet.read_metadata(self._path)
+        except (OSError, self._pyarrow.ArrowException):
+            return False
+        return True
+
+    def _flush(self) -> None:
+        columns_of_rows = zip(self._schema, zip(*self._waiting, strict=True), strict=True)
+        arrays = [self._pyarrow.array(values, field.type) for field, values in columns_of_rows]
+        self._writer.write_table(self._pyarrow.Table.from_arrays(arrays, schema=self._schema))
+        self._waiting.clear()

@@ -12,8 +12,9 @@ from mien.faces.detector import Faces
 
 # Below this closeness (1: same place and size, 0: a whole face apart or 2.7 times the size) it is another face.
 _LEAST_CLOSENESS = 0.2
-# A new velocity counts half: detections jitter, and faces turn back.
-_NEWEST_SHARE = 0.5
+# After so many seconds an older velocity counts half: detections jitter, and faces turn back. Of two frames close
+# together the jitter would make any velocity.
+_VELOCITY_HALF_LIFE_S = 0.04
 
 
 @dataclass
@@ -30,9 +31,10 @@ class _Track:
         return self.middle + self.velocity * (time_s - self.seen_s)
 
     def move(self, middle: NDArray[np.float64], side: float, time_s: float) -> None:
-        if time_s > self.seen_s:
-            newest = (middle - self.middle) / (time_s - self.seen_s)
-            self.velocity = _NEWEST_SHARE * newest + (1 - _NEWEST_SHARE) * self.velocity
+        passed_s = time_s - self.seen_s
+        if passed_s > 0:
+            share = 1 - 0.5 ** (passed_s / _VELOCITY_HALF_LIFE_S)
+            self.velocity = share * (middle - self.middle) / passed_s + (1 - share) * self.velocity
         self.middle, self.side, self.seen_s = middle, side, time_s
 
 
@@ -45,13 +47,15 @@ class Tracker:
     so far that position alone cannot tell them apart.
 
     Args:
-        patience_s: after so many seconds unseen, a face that comes back is a new one.
+        patience_s: after so many seconds unseen, a face that comes back is a new one; where looks are further apart,
+            one that is missing in a look.
     """
 
     def __init__(self, *, patience_s: float = 1.0) -> None:
         self.patience_s = patience_s
         self._tracks: list[_Track] = []
         self._given = 0
+        self._looked_s = 0.0
 
     @property
     def alive(self) -> frozenset[int]:
@@ -60,7 +64,9 @@ class Tracker:
 
     def number(self, faces: Faces, time_s: float) -> list[int]:
         """The number of each of `faces`, seen at `time_s` seconds; times do not go back."""
-        self._tracks = [t for t in self._tracks if time_s - t.seen_s <= self.patience_s]
+        patience_s = max(self.patience_s, time_s - self._looked_s)
+        self._looked_s = time_s
+        self._tracks = [t for t in self._tracks if time_s - t.seen_s <= patience_s]
         sizes = (faces.boxes[:, 2:] - faces.boxes[:, :2]).astype(np.float64)
         middles = faces.boxes[:, :2] + sizes / 2
         sides = np.sqrt(sizes.clip(min=1).prod(1))
