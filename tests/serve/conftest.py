@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,8 @@ from starlette.testclient import TestClient
 
 from mien.core.labels import FER2013, FERPLUS8
 from mien.core.picture import Pixels
+from mien.data.drawn.face import draw
+from mien.data.drawn.paint import draw_face
 from mien.deploy.runtime import Predictor
 from mien.faces.detector import Faces
 from mien.serve.app import create_app
@@ -26,6 +30,13 @@ from mien.serve.server import make_server
 from mien.serve.settings import Access, Batching, Limits, Settings
 
 FACE = 100
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# Without its calls home; the sandbox does not work for root in a container, and only our own page is opened.
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+    *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
+]
 
 
 class Rows:
@@ -102,6 +113,21 @@ def client(make: Callable[..., SimpleNamespace]) -> Iterator[TestClient]:
         yield opened
 
 
+@pytest.fixture
+def opened(make: Callable[..., SimpleNamespace]) -> Iterator[Callable[..., TestClient]]:
+    """Opens clients of servers with other limits."""
+    clients = []
+
+    def open_one(**changes: object) -> TestClient:
+        client = TestClient(make(**changes).app, base_url="http://localhost", raise_server_exceptions=False)
+        clients.append(client)
+        return client.__enter__()
+
+    yield open_one
+    for client in clients:
+        client.__exit__(None, None, None)
+
+
 @contextmanager
 def running(made: SimpleNamespace) -> Iterator[int]:
     """The server on a port of its own, in a thread; gives the port."""
@@ -121,10 +147,74 @@ def running(made: SimpleNamespace) -> Iterator[int]:
         assert not thread.is_alive()
 
 
+def write_camera(path: Path) -> Path:
+    """A film of a drawn face, then of a portrait, as motion JPEG of 320×240."""
+    data = pytest.importorskip("skimage.data")
+    [face] = draw(np.random.default_rng(1), 1, expressions=("happy",), strength=(0.9, 1.0), spread=0.2)
+    portrait = Image.fromarray(data.astronaut()).crop((60, 0, 460, 300)).resize((320, 240))
+    drawn = Image.new("RGB", (320, 240), "grey")
+    drawn.paste(Image.fromarray(draw_face(face, size=160, colour=True)), (80, 40))
+    with path.open("wb") as film:
+        for picture in (drawn, portrait):
+            for _ in range(20):
+                picture.save(film, "JPEG", quality=90)
+    return path
+
+
+# Not for longer than a file's tests: its event loop runs in this thread and would be in the way of others.
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A Chromium that sees that film."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium here")
+    film = write_camera(tmp_path_factory.mktemp("film") / "camera.mjpeg")
+    with sync_api.sync_playwright() as playwright:
+        flags = [*FLAGS, f"--use-file-for-fake-video-capture={film}"]
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser: Any, make: Callable[..., Any], toys: SimpleNamespace) -> Iterator[Callable[..., Any]]:
+    """Opens the page of a server with given settings in a browser with given habits; complaints fail the test."""
+    contexts, servers, complaints = [], [], []
+
+    def open_page(settings: dict[str, Any] | None = None, **habits: Any) -> Any:
+        server = toys.running(make(**(settings or {})))
+        port = server.__enter__()
+        servers.append(server)
+        context = browser.new_context(permissions=["camera", "clipboard-read", "clipboard-write"], **habits)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
+        page.on("request", lambda asked: complaints.append(asked.url) if not is_own(asked.url, port) else None)
+        page.goto(f"http://127.0.0.1:{port}/")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    for server in servers:
+        server.__exit__(None, None, None)
+    assert not complaints
+
+
+def is_own(url: str, port: int) -> bool:
+    return url.startswith((f"http://127.0.0.1:{port}/", f"blob:http://127.0.0.1:{port}/"))
+
+
+def choose(page: Any, picture: bytes, name: str = "a.png", kind: str = "image/png") -> None:
+    """Give the page a picture."""
+    page.set_input_files("#file", {"name": name, "mimeType": kind, "buffer": picture})
+
+
 @pytest.fixture
 def toys() -> SimpleNamespace:
     """The helpers above, for tests: this file itself cannot be imported."""
-    return SimpleNamespace(encoded=encoded, photo=photo, running=running, FACE=FACE)
+    return SimpleNamespace(encoded=encoded, photo=photo, running=running, choose=choose, FACE=FACE)
 
 
 @pytest.fixture(scope="session")

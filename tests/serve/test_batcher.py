@@ -112,6 +112,24 @@ def test_a_full_queue_refuses_a_request_as_a_whole() -> None:
     with_batcher(run, talk, capacity=3)
 
 
+def test_the_servers_own_questions_go_before_all_who_wait() -> None:
+    run = Doubler()
+
+    async def talk(batcher: Batcher[int, int]) -> None:
+        run.go.clear()
+        first = asyncio.create_task(batcher.submit([0]))
+        await until(lambda: run.begun == 1)
+        rest = [asyncio.create_task(batcher.submit([i])) for i in (1, 2, 3)]
+        await until(lambda: batcher.waiting == 3)
+        probe = asyncio.create_task(batcher.submit([8, 9], beyond_capacity=True))
+        await until(lambda: batcher.waiting == 5)
+        run.go.set()
+        await asyncio.gather(first, probe, *rest)
+
+    with_batcher(run, talk, size=2, capacity=3)
+    assert run.batches == [[0], [8, 9], [1, 2], [3]]
+
+
 def test_an_item_that_fails_is_told_to_its_asker_alone() -> None:
     async def talk(batcher: Batcher[int, int]) -> list[object]:
         asked = (batcher.submit([1]), batcher.submit([2, -1]), batcher.submit([3]))

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 import yaml
 
 from mien.cli import serve
 from mien.cli.app import run
-from mien.serve.settings import Settings
+from mien.serve.problems import STATUS, ErrorBody
+from mien.serve.settings import Limits, Settings
 
 DOCKER = Path(__file__).parents[2] / "docker"
 KEY = "correct-horse-battery"
@@ -67,3 +75,65 @@ def test_what_is_mounted_and_copied_is_there(compose: dict[str, Any]) -> None:
     for source in " ".join(copied).split():
         assert (DOCKER.parent / source).exists()
         assert f"!{source}" in allowed
+
+
+def test_the_health_check_waits_longer_than_the_server_does_for_an_answer() -> None:
+    text = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
+    [engine] = re.findall(r"HEALTHCHECK .*--timeout=(\d+)s", text)
+    [asked] = re.findall(r"/readyz', timeout=(\d+)\)", text)
+    assert Limits().answer_seconds < int(asked) < int(engine)
+
+
+@pytest.fixture
+def nginx(tmp_path: Path) -> Iterator[int]:
+    """The port of nginx with the configuration of the compose file, before replicas that are not there."""
+    program = shutil.which("nginx")
+    if program is None:
+        pytest.skip("there is no nginx here")
+    with socket.socket() as free, socket.socket() as nobody:
+        for one in (free, nobody):
+            one.bind(("127.0.0.1", 0))
+        port, gone = free.getsockname()[1], nobody.getsockname()[1]
+    text = (DOCKER / "nginx.conf").read_text(encoding="utf-8")
+    changes = {"listen 8080": f"listen 127.0.0.1:{port}", "/tmp/nginx.pid": f"{tmp_path}/pid"}
+    changes |= {f"mien-{i}:8000": f"127.0.0.1:{gone}" for i in (1, 2)}
+    changes |= {"/dev/stdout plain": "off", "worker_processes auto": "daemon off;\nworker_processes 1"}
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    (tmp_path / "nginx.conf").write_text(text, encoding="utf-8")
+    command = [program, "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_until_open(port)
+            yield port
+        finally:
+            process.terminate()
+
+
+def wait_until_open(port: int) -> None:
+    end = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        else:
+            return
+
+
+def test_what_nginx_itself_refuses_has_the_shape_of_an_error(nginx: int) -> None:
+    for body, status, code in ((b"x", 503, "not_ready"), (bytes(2**23 + 1), 413, "too_large")):
+        with pytest.raises(HTTPError) as caught:
+            urlopen(Request(f"http://127.0.0.1:{nginx}/v1/predict", body), timeout=10)
+        with caught.value as answer:
+            assert (answer.status, answer.headers["content-type"]) == (status, "application/json")
+            assert ErrorBody.model_validate_json(answer.read()).code == code
+            assert code != "not_ready" or int(answer.headers["retry-after"]) >= 1
+
+
+def test_errors_that_nginx_writes_are_ones_that_mien_knows() -> None:
+    text = (DOCKER / "nginx.conf").read_text(encoding="utf-8")
+    written = re.findall(r"return (\d+) '(.*)';", text)
+    assert [STATUS[ErrorBody.model_validate_json(body).code] for _, body in written] == [int(n) for n, _ in written]
+    assert len(written) == len(re.findall(r"error_page ", text)) == 3

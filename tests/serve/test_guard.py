@@ -145,6 +145,12 @@ def test_a_stream_takes_its_key_as_a_header_or_a_subprotocol(locked: TestClient)
         assert stream.accepted_subprotocol is None
 
 
+def test_blanks_around_a_key_do_not_count_in_requests_and_streams_alike(locked: TestClient) -> None:
+    assert status(locked, "/v1/model", authorization=f"Bearer  {KEY} ") == 200
+    with locked.websocket_connect("ws://localhost/v1/stream", subprotocols=offered(f" {KEY} ")) as stream:
+        assert stream.accepted_subprotocol == "mien.v1"
+
+
 @pytest.mark.parametrize("protocols", [None, ["mien.v1"], offered(KEY + "x"), ["mien.key.***"], ["mien.key."]])
 def test_a_stream_without_a_right_key_is_refused(locked: TestClient, protocols: list[str] | None) -> None:
     with (

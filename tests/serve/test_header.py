@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mien.serve.header import LONGEST_SIDE, MOST_CHUNKS, MOST_SCANS, read_header
+from mien.serve.header import LONGEST_SIDE, MOST_CHUNKS, MOST_SCANS, MOST_SEGMENTS, read_header
 from mien.serve.problems import RequestError
 
 PLENTY = 10**9
@@ -136,8 +136,31 @@ def test_the_larger_a_jpeg_the_fewer_passes_it_may_have() -> None:
     assert one.count(b"\xff\xda") == 10
     twice = one[:-2] + one[one.index(b"\xff\xda") :]
     assert read_header(twice, max_pixels=37 * 21)
-    with pytest.raises(RequestError, match="in 30 passes"):
+    with pytest.raises(RequestError, match="in more than 20 passes"):
         read_header(twice[:-2] + one[one.index(b"\xff\xda") :], max_pixels=37 * 21)
+
+
+def test_what_a_phone_puts_behind_a_jpeg_is_no_part_of_it() -> None:
+    one = file("JPEG", "RGB", progressive=True)
+    assert read_header(one + one * MOST_SCANS + b"\xff\xda" * 1000, max_pixels=37 * 21)[1:] == (37, 21)
+
+
+def test_what_looks_like_a_pass_in_a_comment_is_none() -> None:
+    assert read_header(file("JPEG", "RGB", comment=b"\xff\xda" * 1000), max_pixels=37 * 21)[1:] == (37, 21)
+
+
+@pytest.mark.parametrize("between", [b"", b"noise", b"\xff\x00", b"\xff\xff\xff", b"\xff\xd3", b"\xff\x02\xff\xff"])
+def test_passes_cannot_be_hidden_by_what_a_decoder_skips(between: bytes) -> None:
+    one = file("JPEG", "RGB", progressive=True)
+    scan = between + one[one.index(b"\xff\xda") : -2]
+    with pytest.raises(RequestError, match="passes"):
+        read_header(one[:-2] + scan * MOST_SCANS + one[-2:], max_pixels=PLENTY)
+
+
+def test_a_jpeg_in_very_many_pieces_is_refused() -> None:
+    one = file("JPEG", "RGB")
+    with pytest.raises(RequestError, match="pieces"):
+        read_header(one[:-2] + b"\xff\xfe\x00\x02" * MOST_SEGMENTS + one[-2:], max_pixels=PLENTY)
 
 
 @pytest.mark.parametrize("size", [(0, 5), (5, 0)])

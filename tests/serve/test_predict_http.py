@@ -42,21 +42,6 @@ def the_error(answer: Any, status: int, code: str) -> dict[str, Any]:
     return error
 
 
-@pytest.fixture
-def opened(make: Make) -> Iterator[Callable[..., TestClient]]:
-    """Opens clients of servers with other limits."""
-    clients = []
-
-    def open_one(**changes: object) -> TestClient:
-        client = TestClient(make(**changes).app, base_url="http://localhost", raise_server_exceptions=False)
-        clients.append(client)
-        return client.__enter__()
-
-    yield open_one
-    for client in clients:
-        client.__exit__(None, None, None)
-
-
 def test_faces_come_with_boxes_landmarks_and_all_probabilities(client: TestClient, toys: SimpleNamespace) -> None:
     answer = send(client, toys.photo(200, 120)).json()
     assert answer["model"] == "linear"
@@ -107,8 +92,12 @@ def test_a_batch_of_many_clients_answers_each_as_if_it_were_alone(
 
 
 def batches(client: TestClient) -> float:
+    return figure(client, "mien_batch_pictures_count")
+
+
+def figure(client: TestClient, name: str) -> float:
     lines = client.get("/metrics").text.splitlines()
-    return float(next(line for line in lines if line.startswith("mien_batch_pictures_count")).split()[1])
+    return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
 
 
 def test_a_picture_without_faces_has_none(client: TestClient, toys: SimpleNamespace) -> None:
@@ -166,6 +155,15 @@ def test_a_damaged_picture_is_refused_and_its_neighbours_in_the_batch_are_answer
     assert [answers[i].status_code for i in (0, 2, 3)] == [200] * 3
 
 
+def test_of_several_pictures_the_one_that_is_refused_is_named(client: TestClient, toys: SimpleNamespace) -> None:
+    whole, damaged, other = toys.photo(), toys.photo()[:200], toys.photo(kind="BMP")
+    error = the_error(send_files(client, whole, whole, damaged), 422, "unreadable_picture")
+    assert error["message"].startswith("picture 3: damaged")
+    error = the_error(send_files(client, whole, other, whole), 415, "unsupported_type")
+    assert error["message"].startswith("picture 2: not a JPEG")
+    assert "picture 1" not in send(client, damaged).text
+
+
 def test_too_many_pixels_are_refused_before_decoding(opened: Callable[..., TestClient], toys: SimpleNamespace) -> None:
     client = opened(pixels=100 * 120)
     assert send(client, toys.photo(100, 120)).status_code == 200
@@ -206,10 +204,23 @@ def test_uploads_share_a_budget_and_give_it_back(opened: Callable[..., TestClien
         b"no form at all",
         b"--b--\r\n",
         b'--b\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\nabc',
+        b'--b\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\nabc\r\n--b\r\n',
     ],
 )
 def test_a_form_that_is_broken_or_empty_is_refused(client: TestClient, body: bytes) -> None:
     the_error(send(client, body, "multipart/form-data; boundary=b"), 400, "invalid_request")
+
+
+def test_a_form_that_is_cut_off_is_refused_as_a_whole(client: TestClient, toys: SimpleNamespace) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="picture"; filename="a.png"\r\n\r\n'
+    part = head + toys.photo() + b"\r\n"
+    whole = part * 2 + b"--b--"
+    kind = "multipart/form-data; boundary=b"
+    for end in (len(part), len(part) + 4, len(part) + len(head), len(whole) - 6, len(whole) - 1):
+        the_error(send(client, whole[:end], kind), 400, "invalid_request")
+    assert "cut off" in send(client, whole[: len(part) + len(head) + 9], kind).json()["message"]
+    for end in (b"", b"\r\n", b"\r\nepilogue"):
+        assert len(send(client, whole + end, kind).json()["pictures"]) == 2
 
 
 def test_a_form_without_boundary_is_refused(client: TestClient) -> None:
@@ -293,22 +304,6 @@ def test_a_defect_is_told_without_its_trace_and_the_next_one_is_answered(
     assert send(client, toys.photo()).status_code == 200
 
 
-def test_ready_asks_detector_and_model_and_says_when_they_fail(
-    opened: Callable[..., TestClient], detector: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = opened(answer_seconds=2)
-    monkeypatch.setattr("mien.serve.service.READY_FOR_SECONDS", 0)
-    time.sleep(1)  # what start-up found holds for a second
-    before = len(detector.batches)
-    assert client.get("/readyz").json() == {"status": "ready"}
-    assert len(detector.batches) == before + 1
-    detector.hold.clear()
-    assert client.get("/healthz").json() == {"status": "alive"}
-    the_error(client.get("/readyz"), 503, "not_ready")
-    detector.hold.set()
-    assert client.get("/readyz").status_code == 200
-
-
 def test_the_model_says_what_it_is_and_what_may_be_asked(client: TestClient) -> None:
     told = client.get("/v1/model").json()
     assert told["labels"] == list(FER2013.names)
@@ -325,12 +320,14 @@ def test_the_model_says_what_it_is_and_what_may_be_asked(client: TestClient) -> 
         ("GET", "/page/__init__.py", 404, "not_found"),
         ("GET", "/v1/predict", 405, "method_not_allowed"),
         ("DELETE", "/healthz", 405, "method_not_allowed"),
+        ("POST", "/v1/predict/", 404, "not_found"),
+        ("GET", "/v1/model/", 404, "not_found"),
     ],
 )
 def test_wrong_paths_and_methods_have_the_same_shape_of_error(
     client: TestClient, method: str, path: str, status: int, code: str
 ) -> None:
-    answer = client.request(method, path)
+    answer = client.request(method, path, follow_redirects=False)
     the_error(answer, status, code)
     assert status != 405 or answer.headers["allow"]
 

@@ -21,6 +21,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as websocket
 
 from mien.cli.app import run
+from mien.core.errors import MienError
+from mien.serve import server
 
 Make = Callable[..., SimpleNamespace]
 HEAD = "POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
@@ -302,3 +304,42 @@ def test_wrong_use_ends_with_2_and_says_why(
     monkeypatch.delenv("MIEN_API_KEY", raising=False)
     assert run(["serve", "--model", str(exported), *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """`server.run` listens to SIGTERM for good."""
+    kept = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, kept)
+
+
+@pytest.mark.usefixtures("own_signals")
+def test_a_taken_port_and_an_address_of_another_machine_are_told(make: Make) -> None:
+    made = make()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(MienError, match=f"cannot listen on 127.0.0.1, port {port}: address already in use"):
+            server.run(made.app, made.settings.model_copy(update={"port": port}))
+    for host in ("192.0.2.1", "nowhere.invalid"):
+        with pytest.raises(MienError, match=rf"cannot listen on {host}, port 8000: \w.*\n.*--host"):
+            server.run(made.app, made.settings.model_copy(update={"host": host}))
+
+
+@pytest.mark.usefixtures("own_signals")
+def test_a_model_that_does_not_answer_at_the_start_is_told(make: Make, detector: Any) -> None:
+    made = make()
+    detector.fails = RuntimeError("out of order")
+    with pytest.raises(MienError, match="did not start"):
+        server.run(made.app, made.settings)
+
+
+def test_a_detector_that_cannot_be_read_is_told_before_the_server_starts(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"no network")
+    monkeypatch.setattr("mien.faces.centerface._shipped_model", lambda: tmp_path / "broken.onnx")
+    monkeypatch.setattr("mien.cli.serve.log_to_terminal", lambda: pytest.fail("it was started"))
+    monkeypatch.delenv("MIEN_API_KEY", raising=False)
+    assert run(["serve", "--model", str(exported)]) == 2
+    assert "not the CenterFace network" in capsys.readouterr().err

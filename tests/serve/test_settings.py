@@ -34,6 +34,34 @@ def test_an_address_is_a_name_to_be_called_by_but_all_addresses_are_none() -> No
     assert Settings(host="0.0.0.0", access=named).checked().access.hosts == {"mien.example"}
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["example.org:8000", "https://example.org", "example.org/mien", "[::1]", "*.example.org", "a b", "münchen.de"],
+)
+def test_a_name_that_no_request_uses_is_refused(name: str) -> None:
+    with pytest.raises(MienError, match="name alone") as caught:
+        Settings(access=Access(hosts=frozenset({name}))).checked()
+    assert f"--allow-host {name}" in str(caught.value)
+
+
+INCOMPLETE = ["example.org", "example.org:8000", "https://", "*", "null", "https://*.example.org"]
+TOO_MUCH = ["https://example.org/page", "https://example.org?a", "http://a@b", "https://example.org:443", "http://a:80"]
+
+
+@pytest.mark.parametrize("origin", [*INCOMPLETE, *TOO_MUCH, "http://a:port"])
+def test_an_origin_that_no_browser_sends_is_refused(origin: str) -> None:
+    with pytest.raises(MienError, match="scheme and name") as caught:
+        Settings(access=Access(origins=frozenset({origin}))).checked()
+    assert f"--allow-origin {origin.rstrip('/')}" in str(caught.value)
+
+
+def test_names_and_origins_as_browsers_write_them_are_taken() -> None:
+    hosts = frozenset({"example.org", "10.0.0.7", "fe80::1", "mien_1"})
+    origins = frozenset({"https://example.org", "http://localhost:3000", "http://[::1]:81", "capacitor://localhost"})
+    taken = Settings(access=Access(hosts=hosts, origins=origins)).checked().access
+    assert (taken.hosts - {"127.0.0.1"}, taken.origins) == (hosts, origins)
+
+
 def test_keys_come_from_the_variable_and_from_lines_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text(f"\n  {KEY}2 \n\n{KEY}3\n")

@@ -16,7 +16,7 @@ from mien.deploy.photos import Photo, PhotoReader
 from mien.deploy.runtime import Predictor
 from mien.faces.detector import Faces
 from mien.serve.calm import Calm
-from mien.serve.stream import Newest
+from mien.serve.stream import Frame, Newest
 
 Make = Callable[..., SimpleNamespace]
 
@@ -178,16 +178,35 @@ def test_a_full_queue_is_told_in_the_stream(make: Make, toys: SimpleNamespace, d
 def test_the_place_for_a_frame_holds_the_newest_and_counts_all() -> None:
     async def talk() -> list[object]:
         newest = Newest()
-        first = newest.put(b"1")
+        first = newest.put(b"1", 0.5)
         taken = await newest.take()
-        replaced = [newest.put(b"2"), newest.put(b"3")]
+        replaced = [newest.put(b"2", 1), newest.put(b"3", 2)]
         last = await newest.take()
         waiting = asyncio.create_task(newest.take())
         await asyncio.sleep(0)
         newest.close()
         return [first, taken, replaced, last, await waiting]
 
-    assert asyncio.run(talk()) == [False, (1, b"1"), [False, True], (3, b"3"), None]
+    assert asyncio.run(talk()) == [False, Frame(1, b"1", 0.5), [False, True], Frame(3, b"3", 2), None]
+
+
+def test_answers_are_smoothed_by_when_frames_came_however_long_they_waited(
+    client: TestClient, toys: SimpleNamespace, detector: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times: list[float] = []
+    add = Calm.add
+    monkeypatch.setattr(Calm, "add", lambda self, photo, time_s: times.append(time_s) or add(self, photo, time_s))
+    with client.websocket_connect("ws://localhost/v1/stream") as stream:
+        detector.hold.clear()
+        stream.send_bytes(toys.photo())
+        end = time.monotonic() + 10
+        while waiting_or_taken(client) < 1 and time.monotonic() < end:
+            time.sleep(0.01)
+        answered = time.monotonic()
+        detector.hold.set()
+        stream.receive_json()
+    [came] = times
+    assert came <= answered  # the loop's clock is this one
 
 
 def shown(predictor: Predictor, detector: Any, data: bytes) -> Photo:

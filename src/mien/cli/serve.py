@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
+import numpy as np
 import typer
 
 from mien.cli.options import Model, Threads, UnsureBelow
@@ -16,7 +18,7 @@ from mien.serve.server import log_to_terminal, run
 from mien.serve.settings import KEY_VARIABLE, Access, Batching, Limits, Settings, read_keys
 from mien.video.follow import Follower, Following
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 _LIMITS, _BATCHING = Limits(), Batching()
 
 
@@ -50,6 +52,7 @@ def command(
         batching=Batching(size=batch_size, wait_ms=wait_ms, queue=queue),
     ).checked()
     detector = CenterFace(longest_side=detect_size, threads=threads)
+    detector.detect([np.zeros((32, 32, 3), np.uint8)])  # else its file would be opened, or not, by the running server
     frames = detector.at(min(detect_size, LONGEST_SIDE))
     engine = Engine(
         Predictor(model, threads=threads, unsure_below=unsure_below),
@@ -59,4 +62,5 @@ def command(
     )
     served = create_app(engine, settings)
     log_to_terminal()
+    logging.getLogger(__name__).info("%s answers; the address below has a page to try it", engine.name)
     run(served, settings)

@@ -66,6 +66,7 @@ def create_app(engine: Engine, settings: Settings) -> ASGIApp:
         description=DESCRIPTION,
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # behind a proxy they lead to http, and a body is sent twice
         lifespan=lifespan,
     )
     app.state.service = service
@@ -115,7 +116,9 @@ async def predict(request: Request, service: ServiceOf, find: FindQuery = "auto"
     """One picture as the body, or several as the files of a form. Nothing of them is stored or logged."""
     with service.budget.share() as share:
         pictures = await read_pictures(request, share, service.limits)
-        asked = [service.asked(data, Way(find, labels)) for data in pictures]
+        numbers = range(1, len(pictures) + 1) if len(pictures) > 1 else [None]
+        way = Way(find, labels)
+        asked = [service.asked(data, way, number=n) for n, data in zip(numbers, pictures, strict=True)]
         photos = await _unless_gone(request, service.answer(asked))
     return Answer(model=service.engine.name, pictures=[PictureAnswer.of(photo) for photo in photos])
 
@@ -140,17 +143,19 @@ async def model(service: ServiceOf) -> ModelAnswer:
     )
 
 
+@routes.head("/healthz", include_in_schema=False)
 @routes.get("/healthz", tags=["operation"], summary="Is the server alive?", responses=documented("forbidden"))
 async def healthz() -> State:
     """Answers without asking the model."""
     return State(status="alive")
 
 
+@routes.head("/readyz", include_in_schema=False)
 @routes.get(
     "/readyz", tags=["operation"], summary="Does the model answer?", responses=documented("forbidden", "not_ready")
 )
 async def readyz(service: ServiceOf) -> State:
-    """Detector and model answer a picture; the result holds for a second."""
+    """Detector and model answer a picture, or have answered one within the last second."""
     await service.check_ready()
     return State(status="ready")
 

@@ -66,6 +66,8 @@ class Batcher(Generic[Item, Result]):
     async def submit(self, items: Sequence[Item], *, beyond_capacity: bool = False) -> list[Result]:
         """The results of `items`, which may end up in different batches; cancelling it takes them out of the queue.
 
+        `beyond_capacity` is for the server's own questions, which go before all others.
+
         Raises:
             QueueFullError: there is not room for all of them, and not `beyond_capacity`.
             Exception: what the first of the items that failed raised.
@@ -74,7 +76,10 @@ class Batcher(Generic[Item, Result]):
             raise QueueFullError
         loop = asyncio.get_running_loop()
         jobs = [_Job[Item, Result](item, loop.create_future()) for item in items]
-        self._waiting.extend(jobs)
+        if beyond_capacity:
+            self._waiting.extendleft(reversed(jobs))
+        else:
+            self._waiting.extend(jobs)
         self._changed.set()
         try:
             return await asyncio.gather(*(job.answer for job in jobs))

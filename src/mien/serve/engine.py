@@ -26,11 +26,17 @@ class Way(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """An encoded picture, and what is asked about it; of a frame of a stream, the stream's own detector."""
+    """An encoded picture, and what is asked about it.
+
+    Attributes:
+        detector: of a frame of a stream, the stream's own.
+        number: of one of several pictures of a request, from 1; errors name it.
+    """
 
     data: bytes
     way: Way
     detector: Detector | None = None
+    number: int | None = None
 
 
 @final
@@ -76,8 +82,8 @@ class Engine:
 
     @property
     def name(self) -> str:
-        """Of the model file, without folder and extension."""
-        return self.predictor.path.stem
+        """Of the model, as in every answer."""
+        return self.predictor.name
 
     def knows(self, labels: LabelSetName) -> bool:
         """Whether the model has any of the labels of a set."""
@@ -120,5 +126,13 @@ class Engine:
         for i in members:
             try:
                 yield str(i), decode(batch[i].data, max_pixels=self._max_pixels, formats=FORMATS)
-            except Exception as error:  # a MienError, or a defect in reading this picture: the others are answered
+            except MienError as error:
+                results[i] = _numbered(error, batch[i].number)
+            except Exception as error:  # a defect in reading this picture: the others are answered
                 results[i] = error
+
+
+def _numbered(error: MienError, number: int | None) -> MienError:
+    if number is None:
+        return error
+    return MienError(f"picture {number}: {error.message.removeprefix('picture: ')}", hint=error.hint)

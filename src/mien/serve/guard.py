@@ -65,7 +65,8 @@ class Guard:
         return _address(origin) == headers["host"].lower() or origin.lower() in self._origins
 
     def _has_key(self, scope: Scope, headers: Headers) -> bool:
-        given = _digest(_key(scope, headers))
+        # Blanks around a header's value do not count in HTTP, so around a stream's key they do not either.
+        given = _digest(_key(scope, headers).strip())
         # All are compared, so that the time says nothing about which one was nearly right.
         return sum(hmac.compare_digest(given, digest) for digest in self._digests) > 0
 
@@ -98,7 +99,7 @@ def _is_navigation(headers: Headers) -> bool:
 def _key(scope: Scope, headers: Headers) -> str:
     kind, _, key = headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
-        return key.strip()
+        return key
     for protocol in scope.get("subprotocols", []):
         if protocol.startswith(KEY_SUBPROTOCOL):
             return _decode(protocol.removeprefix(KEY_SUBPROTOCOL))

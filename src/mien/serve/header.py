@@ -7,7 +7,8 @@ annex B (JPEG), RFC 9649 (WebP).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from mien.serve.problems import RequestError
@@ -23,7 +24,9 @@ LONGEST_SIDE = 20_000
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
-_START_OF_SCAN = b"\xff\xda"
+_START_OF_SCAN, _END = 0xDA, 0xD9
+# What a decoder looks for behind coded data and segments: it skips anything else, restarts and stuffed bytes too.
+_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")
 
 
 class Header(NamedTuple):
@@ -54,9 +57,8 @@ def read_header(data: bytes, *, max_pixels: int) -> Header:
         )
     if max(width, height) > LONGEST_SIDE:
         raise RequestError("too_large", f"{width}×{height} pixels, a side has at most {LONGEST_SIDE:,}", hint="cut it")
-    scans = data.count(_START_OF_SCAN) if name == "JPEG" else 1
-    if scans > MOST_SCANS or scans * width * height > MOST_FULL_SCANS * max_pixels:
-        raise RequestError("too_large", f"the JPEG picture is built up in {scans} passes", hint="save it anew")
+    if name == "JPEG":
+        _check_scans(data, width * height, max_pixels)
     return Header(name, width, height)
 
 
@@ -95,6 +97,29 @@ def _jpeg(data: bytes) -> tuple[int, int]:
             return _number(data, position + 6, 2, "big"), _number(data, position + 4, 2, "big")
         position += 1 if marker in _WITHOUT_LENGTH else 1 + _number(data, position + 1, 2, "big")
     raise RequestError("unreadable_picture", "the JPEG picture does not say its size")
+
+
+def _check_scans(data: bytes, pixels: int, max_pixels: int) -> None:
+    most = min(MOST_SCANS, MOST_FULL_SCANS * max_pixels // pixels)
+    for scans, _ in enumerate(_scans(data), 1):
+        if scans > most:
+            raise RequestError(
+                "too_large", f"the JPEG picture is built up in more than {most} passes", hint="save it anew"
+            )
+
+
+def _scans(data: bytes) -> Iterator[int]:
+    """Where the passes of a JPEG begin, up to its end: phones put films and further pictures behind that."""
+    position = 2
+    for _ in range(MOST_SEGMENTS):
+        found = _MARKER.search(data, position)
+        if found is None or data[found.start() + 1] == _END:
+            return
+        if data[found.start() + 1] == _START_OF_SCAN:
+            yield found.start()
+        length = int.from_bytes(data[found.end() : found.end() + 2], "big")
+        position = found.end() + max(length, 2)
+    raise RequestError("too_large", f"the JPEG picture is cut into more than {MOST_SEGMENTS:,} pieces")
 
 
 def _webp(data: bytes) -> tuple[int, int]:

@@ -67,6 +67,11 @@ class RequestError(Exception):
     def status(self) -> int:
         return STATUS[self.body.code]
 
+    def of_picture(self, number: int) -> RequestError:
+        """The same about one of several pictures."""
+        body = self.body
+        return RequestError(body.code, f"picture {number}: {body.message}", hint=body.hint, headers=self.headers)
+
     def response(self) -> JSONResponse:
         """As it goes over the wire."""
         return JSONResponse(self.body.model_dump(), status_code=self.status, headers=self.headers)
@@ -111,7 +116,7 @@ EXAMPLES: dict[Code, RequestError] = {
     "too_slow": RequestError("too_slow", "no more of the body came for 10 s"),
     "too_large": RequestError("too_large", "more than 8,388,608 bytes", hint="make the picture smaller"),
     "unsupported_type": RequestError("unsupported_type", "not a JPEG, PNG or WebP picture", hint="convert it"),
-    "unreadable_picture": RequestError("unreadable_picture", "picture 1: damaged or unreadable"),
+    "unreadable_picture": RequestError("unreadable_picture", "picture 3: damaged or unreadable"),
     "invalid_parameter": RequestError("invalid_parameter", "query faces: Input should be 'auto', 'crop' or 'detect'"),
     "internal": INTERNAL,
     "busy": busy("64 pictures are waiting already"),

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from mien.core.errors import MienError
 from mien.serve.settings import Limits, Settings
 from mien.serve.unread import GivenUp
 
@@ -45,10 +46,25 @@ def run(app: ASGIApp, settings: Settings) -> None:
 
     Raises:
         KeyboardInterrupt: it was Ctrl-C.
+        MienError: the address or port cannot be listened on, or the model does not answer.
     """
     # uvicorn ends gracefully and then raises the signal once more; a server that did as it was told exits with 0.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    make_server(app, settings).run()
+    try:
+        make_server(app, settings).run()
+    except SystemExit as end:
+        raise _not_started(settings, end.__context__) from None
+
+
+def _not_started(settings: Settings, reason: BaseException | None) -> MienError:
+    """uvicorn exits where it cannot listen, while it handles the error that says why, and where the app fails."""
+    if not isinstance(reason, OSError):
+        return MienError("the server did not start", hint="the lines above say why")
+    why = (reason.strerror or str(reason)).rpartition(": ")[2]
+    return MienError(
+        f"cannot listen on {settings.host}, port {settings.port}: {why}",
+        hint="--host takes an address of this machine, --port 0 any port that is free",
+    )
 
 
 def log_to_terminal() -> None:

@@ -54,7 +54,7 @@ class Service:
         self.metrics.waiting.set_function(lambda: self._batcher.waiting)
         self._seconds_a_picture = 0.0
         self._ready_until = 0.0
-        self._one_check = asyncio.Lock()
+        self._check: asyncio.Task[str | None] | None = None
 
     async def start(self) -> None:
         """Begin to answer, with one answer to itself: the first client does not wait for a cold model.
@@ -69,16 +69,19 @@ class Service:
         """End; what still waits is cancelled."""
         await self._batcher.close()
 
-    def asked(self, data: bytes, way: Way, detector: Detector | None = None) -> Asked:
-        """A picture and what is asked about it, looked at from outside; `detector` as in `Asked`.
+    def asked(self, data: bytes, way: Way, *, detector: Detector | None = None, number: int | None = None) -> Asked:
+        """A picture and what is asked about it, looked at from outside; `detector` and `number` as in `Asked`.
 
         Raises:
             RequestError: its header says that it is refused, or the model knows none of the labels.
         """
-        read_header(data, max_pixels=self.limits.pixels)
+        try:
+            read_header(data, max_pixels=self.limits.pixels)
+        except RequestError as problem:
+            raise problem if number is None else problem.of_picture(number) from None
         if way.labels is not None and not self.engine.knows(way.labels):
             raise RequestError("invalid_parameter", f"the model knows none of the labels of {way.labels}")
-        return Asked(data, way, detector)
+        return Asked(data, way, detector, number)
 
     async def answer(self, asked: Sequence[Asked]) -> list[Photo]:
         """The photos of what was asked, in its order.
@@ -112,24 +115,35 @@ class Service:
             raise busy(f"about {expected:.0f} s of work came before it", seconds=math.ceil(expected))
 
     async def check_ready(self) -> None:
-        """Let detector and model answer, at most once a second however often it is asked.
+        """Let detector and model answer, unless they just have: once a second, and once for all who ask meanwhile.
 
         Raises:
             RequestError: they do not (503).
         """
-        async with self._one_check:
-            if time.monotonic() < self._ready_until:
-                return
-            probes = [Asked(_PROBE, Way("detect")), Asked(_PROBE, Way("crop"))]
-            try:
-                async with asyncio.timeout(self.limits.answer_seconds):
-                    _, whole = await self._batcher.submit(probes, beyond_capacity=True)
-            except Exception as error:  # whatever it is, the server is not ready
-                log.exception("the model does not answer")
-                raise RequestError("not_ready", f"the model does not answer ({type(error).__name__})") from None
-            if not whole.faces:
-                raise RequestError("not_ready", "the model gives no answer")
-            self._ready_until = time.monotonic() + READY_FOR_SECONDS
+        if time.monotonic() < self._ready_until:
+            return
+        if self._check is None or self._check.done():
+            self._check = asyncio.create_task(self._ask_itself())
+        # One who leaves does not end it for the others.
+        if problem := await asyncio.shield(self._check):
+            raise RequestError("not_ready", problem)
+
+    async def _ask_itself(self) -> str | None:
+        """Why detector and model do not answer, or None."""
+        probes = [Asked(_PROBE, Way("detect")), Asked(_PROBE, Way("crop"))]
+        try:
+            async with asyncio.timeout(self.limits.answer_seconds):
+                _, whole = await self._batcher.submit(probes, beyond_capacity=True)
+        except TimeoutError:
+            log.warning("not ready: the model does not answer within %g s", self.limits.answer_seconds)
+            return f"the model does not answer within {self.limits.answer_seconds:g} s"
+        except Exception as error:  # whatever it is, the server is not ready
+            log.exception("not ready: the model does not answer")
+            return f"the model does not answer ({type(error).__name__})"
+        if not whole.faces:
+            return "the model gives no answer"
+        self._ready_until = time.monotonic() + READY_FOR_SECONDS
+        return None
 
     def _run(self, batch: list[Asked]) -> list[Photo | Exception]:
         started = time.perf_counter()
@@ -139,6 +153,9 @@ class Service:
         last = seconds / len(batch)
         before = self._seconds_a_picture or last
         self._seconds_a_picture = before + _WEIGHT_OF_LAST * (last - before)
+        # A face that was found and has its label: detector and model are both at work.
+        if any(isinstance(one, Photo) and one.faces and not one.is_crop for one in results):
+            self._ready_until = time.monotonic() + READY_FOR_SECONDS
         return results
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -74,8 +76,10 @@ class Settings(Frozen):
         """The same settings, with the address that is listened on among the host names.
 
         Raises:
-            MienError: an address beyond the loopback without a key or without a name to be called by.
+            MienError: an address beyond the loopback without a key or without a name to be called by, or a name or
+                an origin that no browser ever sends.
         """
+        _check_names(self.access)
         own = frozenset() if _is_any(self.host) else frozenset({self.host.lower()})
         hosts = self.access.hosts | own
         if not is_loopback(self.host) and not self.access.keys:
@@ -106,6 +110,39 @@ def _is_any(host: str) -> bool:
         return not host or ipaddress.ip_address(host).is_unspecified
     except ValueError:
         return False
+
+
+def _check_names(access: Access) -> None:
+    for name in sorted(access.hosts):
+        if not _is_name(name):
+            raise MienError(
+                f"--allow-host {name}: no request will call the server so",
+                hint="give the name alone, without scheme, port and path: example.org",
+            )
+    for origin in sorted(access.origins):
+        if not _is_origin(origin):
+            raise MienError(
+                f"--allow-origin {origin}: no browser names a page so",
+                hint="give scheme and name, and the port where it is not the scheme's own: https://example.org",
+            )
+
+
+def _is_name(text: str) -> bool:
+    """Whether a host can be called that; an IPv6 address has no brackets here."""
+    try:
+        return bool(re.fullmatch(r"[a-z0-9._-]+", text) or ipaddress.ip_address(text))
+    except ValueError:
+        return False
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        scheme, address, *_ = parts = urlsplit(text)
+        its_own = parts.port is not None and parts.port == {"http": 80, "https": 443}.get(scheme)
+    except ValueError:
+        return False
+    plain = text == f"{scheme}://{address}" and "@" not in address
+    return bool(scheme) and plain and not its_own and _is_name(parts.hostname or "")
 
 
 def read_keys(variable: str | None, file: Path | None) -> tuple[SecretStr, ...]:

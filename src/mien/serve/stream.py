@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -20,21 +20,29 @@ log = logging.getLogger("mien.serve")
 UNSUPPORTED, IDLE = 1003, 4408
 
 
+class Frame(NamedTuple):
+    """A frame as it came: its number, from 1, and when that was, by a clock that never goes back."""
+
+    number: int
+    data: bytes
+    time_s: float
+
+
 @final
 class Newest:
     """A place for one frame. A newer one takes the place of one that was not yet fetched."""
 
     def __init__(self) -> None:
-        self._frame: bytes | None = None
+        self._frame: Frame | None = None
         self._changed = asyncio.Event()
         self._closed = False
         self.received = 0
 
-    def put(self, frame: bytes) -> bool:
+    def put(self, data: bytes, time_s: float) -> bool:
         """Leave a frame; whether an older one was dropped for it."""
         dropped = self._frame is not None
-        self._frame = frame
         self.received += 1
+        self._frame = Frame(self.received, data, time_s)
         self._changed.set()
         return dropped
 
@@ -43,15 +51,15 @@ class Newest:
         self._closed = True
         self._changed.set()
 
-    async def take(self) -> tuple[int, bytes] | None:
-        """Number, from 1, and bytes of the newest frame, waiting for one; None after `close`."""
+    async def take(self) -> Frame | None:
+        """The newest frame, waiting for one; None after `close`."""
         while self._frame is None and not self._closed:
             self._changed.clear()
             await self._changed.wait()
         if self._closed or self._frame is None:
             return None
         frame, self._frame = self._frame, None
-        return self.received, frame
+        return frame
 
 
 @final
@@ -86,8 +94,8 @@ class Stream:
     async def _talk(self) -> None:
         reader = asyncio.create_task(self._read())
         try:
-            while (taken := await self._newest.take()) is not None:
-                if not await self._send(await self._reply(*taken)):
+            while (frame := await self._newest.take()) is not None:
+                if not await self._send(await self._reply(frame)):
                     break
         finally:
             reader.cancel()
@@ -100,21 +108,21 @@ class Stream:
                 message = await asyncio.wait_for(self._socket.receive(), idle)
                 if message["type"] == "websocket.disconnect":
                     break
-                frame = message.get("bytes")
-                if frame is None:
+                data = message.get("bytes")
+                if data is None:
                     await self._socket.close(UNSUPPORTED, "send pictures as binary messages")
                     break
-                if self._newest.put(frame):
+                if self._newest.put(data, asyncio.get_running_loop().time()):
                     self._count("dropped")
         except TimeoutError:
             await self._socket.close(IDLE, f"no frame for {idle:g} s")
         finally:
             self._newest.close()
 
-    async def _reply(self, number: int, frame: bytes) -> dict[str, Any]:
-        reply: dict[str, Any] = {"frame": number}
+    async def _reply(self, frame: Frame) -> dict[str, Any]:
+        reply: dict[str, Any] = {"frame": frame.number}
         try:
-            asked = self._service.asked(frame, self._way, self._detector)
+            asked = self._service.asked(frame.data, self._way, detector=self._detector)
             [photo] = await self._service.answer([asked])
         except RequestError as problem:
             return self._failed(reply, problem)
@@ -122,7 +130,8 @@ class Stream:
             log.exception("a frame was not answered")
             return self._failed(reply, INTERNAL)
         self._count("answered")
-        photo, numbers = self._calm.add(photo, asyncio.get_running_loop().time())
+        # When it came, not now: how long it waited says nothing about how far faces have moved.
+        photo, numbers = self._calm.add(photo, frame.time_s)
         return reply | {"picture": PictureAnswer.of(photo, numbers).model_dump()}
 
     def _failed(self, reply: dict[str, Any], problem: RequestError) -> dict[str, Any]:

@@ -124,6 +124,7 @@ class _InMemory(MultiPartParser):
     """Starlette's parser; every part is a picture, with a file name or without, and none ever moves to disk."""
 
     spool_max_size = 2**62
+    ended = False
 
     def on_headers_finished(self) -> None:
         """A part without a file name would be taken for text."""
@@ -132,10 +133,16 @@ class _InMemory(MultiPartParser):
             self._current_part.content_disposition += b'; filename="picture"'
         super().on_headers_finished()
 
+    def on_end(self) -> None:
+        """The form is complete: without its last boundary, pictures may be missing."""
+        self.ended = True
+
     async def pictures(self) -> list[bytes]:
-        """The parts, in their order."""
+        """The parts, in their order. Raises MultiPartException when the form is damaged or cut off."""
         try:
             form = await self.parse()
+            if not self.ended:
+                raise MultiPartException("it is cut off")
             return [await part.read() for _, part in form.multi_items() if isinstance(part, UploadFile)]
         finally:
             for file in self._files_to_close_on_error:

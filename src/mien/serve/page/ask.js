@@ -8,6 +8,15 @@ export class Refused extends Error {
   }
 }
 
+// What an answer means that is not the server's own: a proxy's, or the one to a connection too many.
+const BY_STATUS = { 413: "too_large", 503: "busy", 504: "timeout" };
+
+/** The error in an answer, `code` at least. */
+export async function problemOf(answer) {
+  const body = await answer.json().catch(() => null);
+  return body?.code ? body : { code: BY_STATUS[answer.status] ?? "unreachable" };
+}
+
 export async function askPicture(picture, key, signal) {
   const headers = { "Content-Type": picture.type };
   if (key) headers.Authorization = `Bearer ${key}`;
@@ -18,8 +27,9 @@ export async function askPicture(picture, key, signal) {
     if (signal.aborted) throw error;
     throw new Refused({ code: "unreachable" });
   }
-  const body = await answer.json();
-  if (!answer.ok) throw new Refused(body);
+  if (!answer.ok) throw new Refused(await problemOf(answer));
+  const body = await answer.json().catch(() => null);
+  if (!body?.pictures) throw new Refused({ code: "unreachable" });
   return body.pictures[0];
 }
 

@@ -7,9 +7,9 @@ const QUALITY = 0.85;
 const RETRY_MILLISECONDS = 500;
 
 export class Camera {
-  constructor(key, { onAnswer, onProblem, onEnd }) {
+  constructor(key, { onAnswer, onProblem, onEnd, onLost }) {
     this.key = key;
-    this.told = { onAnswer, onProblem, onEnd };
+    this.told = { onAnswer, onProblem, onEnd, onLost };
     this.video = document.createElement("video");
     this.video.muted = true;
     this.video.playsInline = true;
@@ -23,6 +23,7 @@ export class Camera {
       video: { width: { ideal: LONGEST_SIDE }, height: { ideal: 480 }, facingMode: "user" },
       audio: false,
     });
+    for (const track of this.media.getTracks()) track.onended = () => this.lost(); // not when we stop it
     this.video.srcObject = this.media;
     await this.video.play();
     this.stream = new Stream(this.key, {
@@ -33,7 +34,7 @@ export class Camera {
       },
       onProblem: (problem) => {
         this.told.onProblem(problem);
-        setTimeout(() => this.next(), RETRY_MILLISECONDS);
+        this.nextButLater();
       },
       onEnd: (opened) => {
         this.stop();
@@ -46,6 +47,14 @@ export class Camera {
     this.stopped = true;
     this.stream?.close();
     this.media?.getTracks().forEach((track) => track.stop());
+    this.video.srcObject = null; // else a `play` that waits for its first frame would wait for ever
+  }
+
+  /** The camera was unplugged, or taken away by the system. */
+  lost() {
+    if (this.stopped) return;
+    this.stop();
+    this.told.onLost();
   }
 
   next() {
@@ -55,7 +64,12 @@ export class Camera {
     this.small.width = Math.round(width * scale);
     this.small.height = Math.round(height * scale);
     this.small.getContext("2d").drawImage(this.video, 0, 0, this.small.width, this.small.height);
-    this.small.toBlob((blob) => blob && this.stream.send(blob), "image/jpeg", QUALITY);
+    const send = (blob) => (blob ? this.stream.send(blob) : this.nextButLater()); // no blob: no picture yet
+    this.small.toBlob(send, "image/jpeg", QUALITY);
+  }
+
+  nextButLater() {
+    setTimeout(() => this.next(), RETRY_MILLISECONDS);
   }
 
   /** Answers of the last four seconds, as frames a second, and how long the last one took. */

@@ -1,6 +1,6 @@
 // What happens when: pictures come in by button, drop, paste or camera; answers go to the canvas and the cards.
 
-import { askPicture } from "./ask.js";
+import { askPicture, problemOf } from "./ask.js";
 import { Camera } from "./camera.js";
 import { Cards } from "./cards.js";
 import { readPicture } from "./picture.js";
@@ -9,6 +9,8 @@ import { expression, percent, preferredLanguage, rememberLanguage, say, sayProbl
 
 const at = (id) => document.getElementById(id);
 const SPEAK_EVERY_MILLISECONDS = 3000;
+const KEY = /^[\x21-\x7e]+$/; // as the server takes them; fetch and WebSocket send no others
+const CAMERA_PROBLEMS = { NotAllowedError: "refusedCamera", NotReadableError: "busyCamera" };
 const FEW = 2; // cards that fit beside a picture
 
 const stage = new Stage(at("canvas"), at("stage"));
@@ -17,8 +19,9 @@ let key = ""; // in memory only
 let camera = null;
 let asking = null;
 let latest = null; // the last answer, told anew when the language changes
+let problem = null; // the last one, told anew as well
 let again = null; // what to do once a key is there
-let spokenAt = 0;
+let spokenAt = -Infinity;
 
 // --- what a person sees and hears ---
 
@@ -38,7 +41,7 @@ function tell(picture) {
   arrange(picture.faces.length);
   stage.mark(picture);
   cards.show(picture.faces, (index, canvas) => stage.cutOut(index, canvas));
-  note(picture.faces.length ? (picture.is_crop ? say("cropped") : "") : say("nobody"));
+  note(picture.faces.length ? (picture.is_crop ? "cropped" : "") : "nobody");
   const words = sentence(picture);
   at("canvas").setAttribute("aria-label", words);
   if (!camera || performance.now() - spokenAt > SPEAK_EVERY_MILLISECONDS) speak(words);
@@ -55,25 +58,29 @@ function speak(words) {
   spokenAt = performance.now();
 }
 
-function note(words) {
-  at("none").textContent = words;
-  at("none").hidden = !words;
+/** A word of the page below the heading of the faces; "" for none. */
+function note(word) {
+  at("none").dataset.t = word; // told anew when the language changes
+  at("none").textContent = word && say(word);
+  at("none").hidden = !word;
 }
 
-function complain(words) {
-  at("problem").textContent = words;
-  at("problem").hidden = !words;
+/** A problem of the page or the server; null for none. */
+function complain(told) {
+  problem = told;
+  at("problem").textContent = told ? sayProblem(told) : "";
+  at("problem").hidden = !told;
 }
 
 function showLanguage(language) {
   setLanguage(language);
   document.documentElement.lang = language === "zh" ? "zh-Hans" : "en";
-  for (const place of document.querySelectorAll("[data-t]")) place.textContent = say(place.dataset.t);
+  for (const place of document.querySelectorAll('[data-t]:not([data-t=""])')) place.textContent = say(place.dataset.t);
   for (const button of document.querySelectorAll("[data-language]")) {
     button.setAttribute("aria-pressed", String(button.dataset.language === language));
   }
   if (camera) at("camera").textContent = say("stop");
-  complain("");
+  complain(problem);
   if (latest) tell(latest);
 }
 
@@ -85,17 +92,27 @@ function reset() {
   arrange(0);
   stage.clear();
   cards.show([], () => {});
-  complain("");
-  note(say("waiting"));
+  complain(null);
+  note("waiting");
+  hush();
   at("camera").textContent = say("camera");
   at("camera").setAttribute("aria-pressed", "false");
   for (const id of ["clear", "rate", "key-form"]) at(id).hidden = true;
   at("empty").hidden = false;
 }
 
+/** Nothing is shown any more that was said: the same words about the next picture are said again. */
+function hush() {
+  at("said").textContent = "";
+  at("canvas").removeAttribute("aria-label");
+  spokenAt = -Infinity;
+}
+
 function begin() {
   at("empty").hidden = true;
   at("clear").hidden = false;
+  note("looking");
+  at("said").textContent = say("looking");
 }
 
 // --- pictures ---
@@ -108,7 +125,6 @@ async function look(file) {
     if (mine.signal.aborted) return;
     begin();
     stage.show(bitmap);
-    note(say("looking"));
     tell(await askPicture(picture, key, mine.signal));
   } catch (error) {
     if (!mine.signal.aborted) refused(error, () => look(file));
@@ -117,12 +133,13 @@ async function look(file) {
 
 function refused(error, retry) {
   note("");
+  hush();
   if (error.code === "unauthorised") {
     again = retry;
     at("key-form").hidden = false;
     at("key").focus();
   }
-  complain(sayProblem(error));
+  complain(error);
 }
 
 // --- the camera ---
@@ -130,19 +147,20 @@ function refused(error, retry) {
 async function watch() {
   reset();
   if (!navigator.mediaDevices) {
-    complain(say("insecure"));
+    complain({ code: "insecure" });
     return;
   }
   const mine = new Camera(key, {
     onAnswer: (picture, { frames, milliseconds }) => {
       if (camera !== mine) return;
-      complain("");
+      complain(null);
       tell(picture);
       at("rate").textContent = say("rate", frames, milliseconds);
       at("rate").hidden = false;
     },
-    onProblem: (problem) => complain(sayProblem(problem)),
+    onProblem: complain,
     onEnd: (opened) => (camera === mine ? cameraEnded(opened) : undefined),
+    onLost: () => (camera === mine ? cameraLost() : undefined),
   });
   camera = mine;
   at("camera").disabled = true;
@@ -151,27 +169,31 @@ async function watch() {
     if (camera !== mine) return mine.stop();
     begin();
     stage.show(mine.video, { mirrored: true });
-    note(say("looking"));
     at("camera").textContent = say("stop");
     at("camera").setAttribute("aria-pressed", "true");
   } catch (error) {
     mine.stop();
     if (camera !== mine) return; // a picture came meanwhile
     reset();
-    complain(say(error.name === "NotAllowedError" ? "refusedCamera" : "noCamera"));
+    complain({ code: CAMERA_PROBLEMS[error.name] ?? "noCamera" });
   } finally {
     at("camera").disabled = false;
   }
 }
 
+function cameraLost() {
+  reset();
+  complain({ code: "lostCamera" });
+}
+
 async function cameraEnded(opened) {
   reset();
-  if (opened) return complain(say("streamEnded"));
+  if (opened) return complain({ code: "streamEnded" });
   // A browser does not say why a handshake was refused; the same question over HTTP does.
   const headers = key ? { Authorization: `Bearer ${key}` } : {};
   const answer = await fetch("/v1/model", { headers }).catch(() => null);
-  if (answer?.ok) complain(say("streamEnded"));
-  else refused(answer ? await answer.json() : { code: "unreachable" }, watch);
+  if (answer?.ok) complain({ code: "streamEnded" });
+  else refused(answer ? await problemOf(answer) : { code: "unreachable" }, watch);
 }
 
 // --- ways in ---
@@ -193,11 +215,16 @@ at("canvas").addEventListener("click", ({ clientX, clientY }) => {
 });
 at("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  key = at("key").value;
+  const given = at("key").value.trim();
+  if (!KEY.test(given)) {
+    at("key").select();
+    return complain({ code: "noKey" });
+  }
+  key = given;
   at("key").value = "";
   const retry = again;
   at("key-form").hidden = true;
-  complain("");
+  complain(null);
   retry?.();
 });
 
@@ -227,5 +254,6 @@ for (const button of document.querySelectorAll("[data-language]")) {
     showLanguage(button.dataset.language);
   });
 }
-addEventListener("pagehide", () => camera?.stop());
+// A page that is come back to has its camera off, and says so; a picture stays.
+addEventListener("pagehide", () => camera && reset());
 showLanguage(preferredLanguage());

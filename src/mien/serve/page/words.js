@@ -34,9 +34,12 @@ const WORDS = {
     cropped: "The whole picture is taken for one face.",
     notPicture: "Your browser cannot show this file as a picture.",
     noCamera: "No camera was found.",
+    busyCamera: "The camera does not start. It may be in use by another program.",
+    lostCamera: "The camera is gone. Connect it and start it again.",
     refusedCamera: "The camera may not be used. Allow it in the browser and try again.",
     insecure: "Browsers give the camera only to pages on this machine or over https.",
     unreachable: "The server does not answer.",
+    noKey: "A key has letters, digits and signs of ASCII, without spaces in it.",
     streamEnded: "The connection to the server ended.",
   },
   zh: {
@@ -70,17 +73,44 @@ const WORDS = {
     cropped: "整张图片被当作一张人脸。",
     notPicture: "浏览器无法将此文件显示为图片。",
     noCamera: "没有找到摄像头。",
+    busyCamera: "无法启动摄像头，它可能正被其他程序使用。",
+    lostCamera: "摄像头已断开。请重新连接后再启动。",
     refusedCamera: "无法使用摄像头。请在浏览器中允许后重试。",
     insecure: "浏览器只允许本机页面或 https 页面使用摄像头。",
     unreachable: "服务器没有响应。",
+    noKey: "密钥由 ASCII 字母、数字和符号组成，中间没有空格。",
     streamEnded: "与服务器的连接已断开。",
   },
 };
 
-// The server's own messages are English; these are the ones a person at this page can do something about.
+// The server's errors by their code. Its own messages are English and say more; English readers get these where there
+// is none, as in a proxy's answer.
 const PROBLEMS = {
-  en: {},
+  en: {
+    invalid_request: "The server cannot read what the page sent.",
+    unauthorised: "A valid API key is needed.",
+    forbidden: "The server does not take requests under this address.",
+    not_found: "The server does not have this.",
+    method_not_allowed: "The server does not allow this.",
+    too_slow: "The picture took too long to arrive. Check the connection and try again.",
+    too_large: "The picture is too large. Make it smaller and try again.",
+    unsupported_type: "Only JPEG, PNG and WebP pictures are taken.",
+    unreadable_picture: "The picture is damaged or cannot be read.",
+    invalid_parameter: "The page asked for something the server does not know.",
+    internal: "Something went wrong in the server.",
+    busy: "The server is busy. Try again in a moment.",
+    not_ready: "The server is not ready yet. Try again in a moment.",
+    timeout: "The server did not answer in time. Try again in a moment.",
+  },
   zh: {
+    invalid_request: "服务器无法读取页面发送的内容。",
+    forbidden: "服务器不接受来自此地址的请求。",
+    not_found: "服务器上没有此内容。",
+    method_not_allowed: "服务器不允许此操作。",
+    too_slow: "图片上传太慢，请检查网络后再试。",
+    invalid_parameter: "页面请求了服务器不支持的选项。",
+    internal: "服务器内部出错。",
+    not_ready: "服务器尚未就绪，请稍后再试。",
     busy: "服务器正忙，请稍后再试。",
     timeout: "服务器没有及时给出结果，请稍后再试。",
     too_large: "图片太大，请缩小后再试。",
@@ -136,9 +166,11 @@ export function say(key, ...values) {
   return typeof word === "function" ? word(...values) : word;
 }
 
-/** A problem of the page or the server in the reader's language, or in the server's own words. */
+/** A problem of the page or the server in the reader's language; in English in the server's own words. */
 export function sayProblem({ code, message, hint }) {
-  return WORDS[language][code] ?? PROBLEMS[language][code] ?? [message, hint].filter(Boolean).join(" – ");
+  const told = [message, hint].filter(Boolean).join(" – ");
+  const ours = WORDS[language][code] ?? PROBLEMS[language][code];
+  return code in PROBLEMS.en && language === "en" ? told || ours : ours ?? told;
 }
 
 /** The name of an expression for people; names the page does not know stay as the model has them. */
