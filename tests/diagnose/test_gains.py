@@ -27,5 +27,9 @@ def test_what_was_not_measured_has_no_gain() -> None:
 
 
 def test_the_figures_said_are_those_of_the_row() -> None:
-    for name, figures in {"validation-leaked": ("69.0", "66.9"), "over-confident": ("3.1", "2.0")}.items():
+    for name, figures in {"validation-leaked": ("69.0", "66.9")}.items():
         assert all(figure in gains()[name].says and figure in gains()[name].row for figure in figures)
+
+
+def test_what_a_net_that_was_too_modest_gained_is_not_promised_to_one_that_is_too_sure() -> None:
+    assert expected_gain("over-confident") is None

@@ -24,7 +24,7 @@ from mien.train.health import norm_shift
 
 TINY = (
     *("model.name=mien-s", 'model.options={widths="8,8,8,8"}', "data.votes=false", "train.precision=fp32"),
-    *("train.batch_size=20", "train.probe=40", "train.device=cpu", "data.crop=20"),
+    *("train.batch_size=20", "train.probe=40", "train.device=cpu", "data.crop=20", "schedule.warmup_epochs=0.5"),
 )
 
 

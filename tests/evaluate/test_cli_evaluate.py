@@ -112,3 +112,14 @@ def test_wrong_use_exits_with_2_and_says_what_to_do(
 ) -> None:
     assert call(place[0], *words) == 2
     assert message in capsys.readouterr().err
+
+
+def test_of_an_interrupted_run_it_is_said_how_far_it_came(place: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, _ = place
+    run_dir = RunDir(folder / "run")
+    write_text(run_dir.recipe, "[train]\nepochs = 6\n")
+    write_text(run_dir.history, "epoch,val_loss,val_accuracy\n1,1.5,0.3\n2,1.2,0.5\n3,1.4,0.4\n")
+    assert call(folder) == 0
+    told = "Epoch 3 of 6: the training was interrupted, or still goes on."
+    assert told in capsys.readouterr().out
+    assert told in json.loads((run_dir.evaluation / "metrics.json").read_text())["notes"]

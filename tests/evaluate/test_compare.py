@@ -237,3 +237,33 @@ def test_the_verb_prints_a_table_and_writes_curves(
 def test_the_verb_refuses_with_2(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["compare", str(make("a", range(3)))]) == 2
     assert "mien compare RUN RUN" in capsys.readouterr().err
+
+
+def trained(path: Path, fingerprint: str) -> Path:
+    """The run, as one that was trained on the data of this fingerprint."""
+    write_json(RunDir(path).data, {"name": "tiny", "fingerprint": fingerprint})
+    return path
+
+
+def test_whom_it_favours_that_val_chose_the_epoch_is_said(make: Make, data: Dataset) -> None:
+    here, elsewhere = data.info.fingerprint, "f" * 64
+    a, b = (trained(make(name, range(9)), here) for name in "ab")
+    assert any("their comparison is fair" in note for note in compare_runs([a, b]).notes)
+    other = trained(make("other", range(9)), elsewhere)
+    on_val = trained(make("onval", range(9), data__train_on_val="true"), here)
+    told = " · ".join(compare_runs([a, other, on_val, make("alone", range(9))]).notes)
+    assert "fair" not in told
+    for part in (
+        "trained on these pictures, so that its figure is no measure: onval",
+        "chose the epoch on these pictures, which makes the accuracy a little high: a",
+        "did not, and are at a disadvantage: other",
+        "not known whether these pictures chose the epoch: alone",
+        "the interval of each pair is its own, at 95 %",
+    ):
+        assert part in told
+
+
+def test_a_run_and_its_own_evaluation_are_no_comparison(make: Make) -> None:
+    base = make("a", range(3))
+    with pytest.raises(MienError, match="two or more different runs"):
+        compare_runs([base, base / "eval"])

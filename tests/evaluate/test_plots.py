@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.evaluate import plots
+from mien.deploy import fonts
+from mien.evaluate import lettering, plots
 from mien.evaluate.metrics import Metrics, measure
 
 
@@ -58,3 +59,36 @@ def test_a_bin_is_a_point_at_its_confidence_and_accuracy(pictures: int, *, solid
     assert point.get_xydata()[0] == pytest.approx([0.8, 1 - 2 / pictures])
     assert (point.get_markerfacecolor() == plots.BLUE) is solid
     assert [bar.get_height() for bar in lower.patches if bar.get_height()] == [pictures]
+
+
+def named(*names: str) -> Metrics:
+    ids = np.arange(len(names))
+    return measure(ids, np.eye(len(names)) * 0.8 + 0.2 / len(names), names)
+
+
+def test_names_with_a_dollar_are_no_formulas(tmp_path: Path) -> None:
+    metrics = named("$x_{1", "a$", "b$")
+    for name, figure in (("c", plots.confusion(metrics, "$a_{ $")), ("r", plots.reliability(metrics, "$a_{ $"))):
+        plots.save(figure, tmp_path / f"{name}.png")
+    labels = plots.confusion(metrics, "t").axes[0].get_yticklabels()
+    assert [label.get_text() for label in labels] == [r"\$x_{1 (1)", r"a\$ (1)", r"b\$ (1)"]
+
+
+def test_letters_come_from_a_font_that_has_them(tmp_path: Path) -> None:
+    """Without one, matplotlib warns, which is an error here; so would every box in a picture be."""
+    names = ("快乐", "悲伤", "happy")
+    plots.save(plots.confusion(named(*names), "数据 · val"), tmp_path / "c.png")
+    assert lettering.shown(("ärger", "→")) == ("ärger", "→")
+    assert lettering.key(("ärger", "happy")) == ""
+
+
+def test_labels_that_no_font_has_are_numbered_and_the_key_says_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lettering, "font_file", lambda _letters: None)
+    monkeypatch.setattr(fonts, "font_file", lambda *_, **__: None)
+    names = ("happy", "悲伤", "快乐")
+    assert lettering.shown(names) == ("happy", "class 1", "class 2")
+    assert lettering.key(names).endswith("In pictures class 1 is 悲伤, class 2 is 快乐.")
+    assert lettering.plain("数据 · val $") == r"?? ? val \$"
+    plots.save(plots.confusion(named(*names), "数据"), tmp_path / "c.png")

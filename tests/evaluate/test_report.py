@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mien.core.errors import MienError
 from mien.evaluate.metrics import measure
-from mien.evaluate.report import Curves, ReportContext, samples, write_report
-from mien.evaluate.report_words import best_and_worst, headline, mix_ups, percent, spread, training
+from mien.evaluate.report import Curves, ReportContext, Verdict, samples, write_report
+from mien.evaluate.report_words import best_and_worst, headline, mix_ups, near_chance, percent, spread, training
 
 LABELS = ("angry", "happy", "sad")
 # Answers to ten pictures: angry is always found, one happy is called sad, two sad are called angry.
@@ -153,10 +154,50 @@ def test_sentences_about_a_perfect_and_about_a_single_label() -> None:
 
 
 @pytest.mark.parametrize(
-    ("train", "said"),
-    [(0.9, "30.0 points better: it partly knows"), (0.65, "5.0 points better, which"), (0.59, "worse (-1.0 points)")],
+    ("train", "known", "said"),
+    [
+        (0.9, {"overfits": True, "first": "Overfitting"}, "30.0 points better: it partly knows them by heart. More, "),
+        (0.9, {"first": "Batches too large"}, "30.0 points better. The diagnosis says first: Batches too large."),
+        (0.9, {}, "30.0 points better."),
+        (0.68, {"val_count": 105, "overfits": True, "first": "Wide"}, "chance explains with 105 validation pictures."),
+        (0.9, {"val_count": 105, "overfits": True, "first": "Wide"}, "More, or more varied, pictures help most."),
+        (0.65, {}, "5.0 points better, which is usual."),
+        (0.59, {}, "hardly better or worse (-1.0 points)"),
+        (0.476, {}, "12.4 points worse: they are harder, or some of their labels are wrong."),
+    ],
 )
-def test_training_is_judged_by_its_lead_on_its_own_pictures(train: float, said: str) -> None:
-    text = training((0.5, 0.6), (0.5, train), 2)
+def test_training_is_judged_by_its_lead_on_its_own_pictures(train: float, known: dict[str, Any], said: str) -> None:
+    text = training((0.5, 0.6), (0.5, train), 2, **known)
     assert text.startswith("The weights of epoch 2 of 2 were kept: 60.0\u00a0% on validation.")
     assert said in text
+    assert ("by heart. More" in text) == ("pictures help most" in said or "it partly knows" in said)
+
+
+def test_labels_found_equally_often_are_all_named_or_counted() -> None:
+    told = best_and_worst(
+        measure(np.repeat(np.arange(4), 2), np.eye(4)[[0, 0, 1, 1, 2, 0, 3, 1]], ("a", "b", "c", "d"))
+    )
+    assert told == "Found most often: a and b (100\u00a0%). Least often: c and d (50\u00a0%)."
+    many = np.eye(6)[[0, 1, 2, 3, 4, 0]]
+    assert best_and_worst(measure(np.arange(6), many, tuple("abcdef"))) == (
+        "Found most often: 5 labels (100\u00a0%). Least often: f (0\u00a0%), mostly taken for a."
+    )
+
+
+def test_a_net_near_chance_is_said_to_be_one(context: ReportContext, tmp_path: Path) -> None:
+    """Seven of ten are 40 to 89 %, and always answering the commonest label would be right for 40 %."""
+    noise = "This net is hardly better than always answering “happy”: what follows describes noise."
+    assert noise in page(tmp_path, context)
+    ten_times = np.tile(IDS, 10), np.tile(answers(), (10, 1))
+    assert near_chance(measure(*ten_times, LABELS)) == ""
+    assert near_chance(measure(np.array([0, 0]), np.eye(2), ("a", "b"))) == ""
+
+
+def test_an_epoch_is_marked_in_the_curves_only_where_they_are(context: ReportContext, tmp_path: Path) -> None:
+    assert context.curves is not None
+    verdicts = (Verdict("Title", "warning", "What.", confidence="high", epoch=2, mark="1"),)
+    marked = replace(context, verdicts=verdicts, diagnosis="One.", curves=replace(context.curves, marks={2: "1"}))
+    assert "Epoch 2, marked 1 in the curves." in page(tmp_path, marked)
+    without = page(tmp_path, replace(marked, curves=None))
+    assert "Epoch 2." in without
+    assert "marked" not in without

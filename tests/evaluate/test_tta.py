@@ -34,14 +34,19 @@ def test_shifts_follow_the_crop(spec_of: Callable[..., ModelSpec], side: int, cr
     assert seen == {(0, 0), (shift, shift), (shift, -shift), (-shift, shift), (-shift, -shift)}
 
 
-def test_the_centre_crops_of_shifted_pictures_are_the_corner_crops(spec_of: Callable[..., ModelSpec]) -> None:
+@pytest.mark.parametrize(("crop", "views"), [(44, 10), (45, 10), (47, 8)])
+def test_the_centre_crops_of_shifted_pictures_are_the_corner_crops(
+    spec_of: Callable[..., ModelSpec], crop: int, views: int
+) -> None:
+    """Of an odd rest as well, of a single pixel too, where the centre crop is one of the corners."""
     images = np.random.default_rng(0).integers(0, 256, (3, 48, 48), np.uint8)
-    corners = [images[:, y : y + 44, x : x + 44] for y in (0, 4) for x in (0, 4)]
-    mirrored = [images[:, :, ::-1][:, y : y + 44, x : x + 44] for y in (0, 4) for x in (0, 4)]
-    wanted = {c.tobytes() for c in [*corners, *mirrored, images[:, 2:46, 2:46], images[:, 2:46, 45:1:-1]]}
-    shifted = [tta.apply(images, v) for v in tta.variants("ten-crop", spec_of(side=48, crop=44))]
-    assert {centre_crop(torch.tensor(s), 44).numpy().tobytes() for s in shifted} == wanted
-    assert len(wanted) == 10
+    rest, centre = 48 - crop, (48 - crop) // 2
+    places = [(centre, centre), *((y, x) for y in (0, rest) for x in (0, rest))]
+    both = (images, images[:, :, ::-1])
+    wanted = [side[:, y : y + crop, x : x + crop].tobytes() for side in both for y, x in places]
+    shifted = [tta.apply(images, v) for v in tta.variants("ten-crop", spec_of(side=48, crop=crop))]
+    assert sorted(centre_crop(torch.tensor(s), crop).numpy().tobytes() for s in shifted) == sorted(wanted)
+    assert len(set(wanted)) == views
 
 
 @given(images=batches, view=views)

@@ -12,11 +12,15 @@ from typer.testing import CliRunner
 from mien.cli.app import run
 from mien.cli.calibrate import app
 from mien.core.errors import MienError
-from mien.data.dataset import Dataset
-from mien.evaluate.answerer import open_answerer
+from mien.core.labels import FER2013, identify
+from mien.core.spec import Head, ModelSpec, Normalise
+from mien.data.dataset import Dataset, describe, make_table
+from mien.deploy.runtime import make_prediction
+from mien.evaluate.answerer import Answers, Pixels, open_answerer
 from mien.evaluate.predict import predict_probabilities
 from mien.explain import index
 from mien.explain.calibrate import calibrate, store
+from mien.explain.temperature import soften
 from mien.models.store import read_weights
 
 
@@ -97,3 +101,42 @@ def test_a_dry_run_leaves_the_file(weights: Path, packed: Dataset) -> None:
 def test_a_file_without_data_says_what_to_give(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["calibrate", str(weights)]) == 2
     assert "give the packed data set" in capsys.readouterr().err
+
+
+class Unsure:
+    """Says happy or sad, three times in four rightly, and leaves much to the labels that the pictures lack."""
+
+    name = "unsure"
+
+    def __init__(self, count: int) -> None:
+        rng, labels = np.random.default_rng(0), FER2013.names
+        head = Head(name="fer2013", labels=labels)
+        norm = Normalise(kind="symmetric")
+        self.spec = ModelSpec(architecture="mien-s", height=4, width=4, normalise=norm, heads=(head,))
+        self.ids = np.arange(count) % 2
+        right = rng.random(count) < 0.75
+        said = np.array([labels.index("happy"), labels.index("sad")])[np.where(right, self.ids, 1 - self.ids)]
+        sure = np.where(right, 0.35 + 0.15 * rng.random(count), 0.28)
+        self.answers = np.repeat(((1 - sure) / 6)[:, None], 7, 1).astype(np.float32)
+        self.answers[np.arange(count), said] = sure
+
+    def probabilities(self, images: Pixels) -> Answers:
+        return {"fer2013": self.answers[images[:, 0, 0]]}
+
+
+def test_a_threshold_is_on_the_scale_that_answers_even_where_the_pictures_have_fewer_labels() -> None:
+    model = Unsure(200)
+    images = np.zeros((200, 4, 4), np.uint8)
+    images[:, 0, 0] = np.arange(200)
+    source = [f"{i}.png" for i in range(200)]
+    table = make_table(label=model.ids, split=np.array(["val"] * 200), source=source, images=images, votes=None)
+    data = Dataset(images, table, describe("two", identify(["happy", "sad"]), images, table))
+    done = calibrate(model, data, precision=0.9)
+    assert done.abstention is not None
+    softened = soften(model.answers, done.heads[0].temperature)
+    told = [make_prediction("", row, FER2013.names, done.spec.abstain_below) for row in softened.astype(np.float32)]
+    given = np.mean([not one.unsure for one in told])
+    assert given == pytest.approx(done.abstention.fitted.coverage, abs=0.01)
+    assert 0.5 < given < 0.95
+    assert done.abstention.honest is not None
+    assert done.abstention.honest.coverage == pytest.approx(given, abs=0.1)

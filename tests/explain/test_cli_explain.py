@@ -10,8 +10,11 @@ import pytest
 from mien.cli import explain
 from mien.cli.app import run
 from mien.data.dataset import Dataset
-from mien.explain import index
+from mien.evaluate.answerer import open_answerer
+from mien.explain import index, show_robustness
+from mien.explain.robustness import CHANGES
 from mien.explain.run import SECTIONS
+from mien.explain.subject import subject
 
 
 def test_parts_are_listed_in_the_index_and_replaced_alone(
@@ -63,3 +66,31 @@ def test_the_terminal_tells_what_was_found_and_only_names_the_rest(capsys: pytes
     assert told[-1].endswith("t2, t4, t5, t6, t7")
     explain._print([index.Shown("t", "said.", "f", "architecture")])
     assert capsys.readouterr().out == "t  said.\n"
+
+
+@pytest.fixture
+def few_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rotation alone, and nothing drawn."""
+    monkeypatch.setattr(show_robustness, "CHANGES", CHANGES[:1])
+    monkeypatch.setattr(show_robustness, "save", lambda _figure, _path: None)
+
+
+@pytest.mark.usefixtures("few_changes")
+def test_of_a_net_at_chance_it_is_said_first_and_plots_are_called_so(
+    weights: Path, packed: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["explain", str(weights), str(packed.path), "--out", str(tmp_path / "out"), "--only", "robustness"]
+    assert run(arguments) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("This net is hardly better than always answering “")
+    assert "Five points" not in said.out
+    assert "2 plots in " in said.out
+    assert "robustness …" in said.err
+
+
+@pytest.mark.usefixtures("few_changes")
+def test_robustness_counts_its_levels(weights: Path, packed: Dataset, tmp_path: Path) -> None:
+    told: list[tuple[int, int | None]] = []
+    few = subject(open_answerer(weights), None, packed)
+    show_robustness.write(few, tmp_path, lambda done, total: told.append((done, total)))
+    assert told == [(done, 5) for done in range(5)]

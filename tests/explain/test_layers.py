@@ -49,3 +49,13 @@ def test_a_deep_net_has_all_of_its_layers_on_pages(
     assert len(drawn["activations.png"]) == 5
     assert f"5 of {sum(map(len, pages))} layers; all of them on {len(pages)} pages" in first.text
     assert not stale.exists()
+
+
+def test_that_no_layer_has_places_is_said(
+    weights: Path, packed: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier, _ = load_classifier(weights)
+    monkeypatch.setattr(show_layers, "activations", lambda *_: {})
+    monkeypatch.setattr(show_layers, "save", lambda *_: None)
+    [shown] = show_layers.write(subject(TorchAnswerer(classifier), classifier, packed), tmp_path, lambda *_: None)
+    assert "No activations are drawn: no layer of this net has places" in shown.text

@@ -7,6 +7,7 @@ import pytest
 
 from mien.explain import robustness
 from mien.explain.robustness import CHANGES, Change, Curve, curve
+from mien.explain.show_robustness import sentence
 
 
 def pictures(colour: bool = False) -> np.ndarray:
@@ -62,3 +63,10 @@ def test_a_curve_counts_right_answers_and_says_where_it_falls() -> None:
     assert found.hits == (7, 5, 3)
     assert found.tolerates(0.1) == pytest.approx(10)
     assert Curve(darker, 10, (7, 7, 7)).tolerates() is None
+
+
+def test_the_sentence_says_what_costs_five_points_what_does_not_and_nothing_at_chance() -> None:
+    steady, losing = Curve(CHANGES[0], 100, (70, 70, 69, 69, 68)), Curve(CHANGES[1], 100, (70, 60, 50, 40, 30))
+    assert sentence([steady]) == "100 pictures. No level tried costs five points for: rotation."
+    assert sentence([losing]) == "100 pictures. Five points are lost at shift 0.025 of the width."
+    assert sentence([losing], at_chance=True) == "100 pictures. The net answers at chance: its robustness says nothing."

@@ -55,3 +55,15 @@ def test_more_slices_make_the_intervals_wider() -> None:
 def test_missing_numbers_belong_to_no_slice() -> None:
     values = np.concatenate([np.full(100, np.nan), np.arange(500.0)])
     assert sum(one.count for one in slices(np.ones(600, np.bool_), {"x": values})) == pytest.approx(500)
+
+
+def test_missing_words_make_a_slice_of_their_own() -> None:
+    camera = np.array(["a", None, "b", ""] * 50, object)
+    found = slices(np.ones(200, np.bool_), {"camera": camera})
+    assert [(one.name, one.count) for one in found] == [("(none)", 100), ("a", 50), ("b", 50)]
+
+
+def test_few_values_of_numbers_are_said_shortly() -> None:
+    values = np.array([0.1 + 0.2, -1 / 3, 2013.0] * 50)
+    names = [one.name for one in slices(np.ones(150, np.bool_), {"x": values})]
+    assert names == ["\N{MINUS SIGN}0.333333", "0.3", "2013"]

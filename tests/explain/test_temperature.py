@@ -104,3 +104,13 @@ def test_answers_below_the_threshold_are_not_given() -> None:
 def test_too_few_pictures_are_refused() -> None:
     with pytest.raises(MienError, match="too few"):
         cross_fit(np.zeros(40, np.int64), np.full((40, 2), 0.5), ("a", "b"), groups=np.full(40, -1))
+
+
+def test_as_many_pictures_as_are_asked_for_will_do() -> None:
+    def fit(count: int) -> None:
+        cross_fit(np.arange(count) % 2, np.full((count, 2), 0.5), ("a", "b"), groups=np.full(count, -1))
+
+    with pytest.raises(MienError, match="at least 60") as error:
+        fit(59)
+    assert "90" not in str(error.value)
+    fit(60)

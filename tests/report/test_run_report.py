@@ -294,3 +294,48 @@ def test_few_values_stand_in_few_bins_that_cover_the_same() -> None:
     assert (len(smooth.counts), smooth.width, smooth.low) == (8, 4.0, -1.0)
     assert smooth.counts.sum() == 64
     assert len(Spread(1, 0.0, 0.5, 30 * counts, 0.1).smoother().counts) == 64
+
+
+def test_a_folder_that_is_no_packed_set_any_more_costs_the_pictures_alone(folder: RunDir, tmp_path: Path) -> None:
+    for file in (tmp_path / "packed").iterdir():
+        file.unlink()
+    assert 'src="data:image' not in text_of(folder)
+    with pytest.raises(MienError):
+        write_run_report(folder, data=tmp_path / "packed")
+
+
+def test_the_terminal_names_the_views_that_the_figure_is_of(folder: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mien(["report", str(folder.path)]) == 0
+    assert "of 21 pictures as labelled.\n" in capsys.readouterr().out
+    facts = json.loads((folder.evaluation / "metrics.json").read_text()) | {"tta": "flip"}
+    write_json(folder.evaluation / "metrics.json", facts)
+    assert mien(["report", str(folder.path)]) == 0
+    assert "of 21 pictures as labelled, with test-time augmentation flip.\n" in capsys.readouterr().out
+    assert "Measured with test-time augmentation flip; the curves are without." in folder.report.read_text()
+
+
+def test_training_is_told_as_the_diagnosis_sees_it(folder: RunDir) -> None:
+    write_text(
+        folder.history,
+        "epoch,val_loss,val_accuracy,train_eval_accuracy\n1,1.5,0.3,0.3\n2,1.2,0.5,0.95\n3,1.4,0.4,0.96\n",
+    )
+    write_json(folder.data, json.loads(folder.data.read_text()) | {"counts": {"val": {"happy": 2000}}})
+    by_heart = "it partly knows them by heart"
+    for name, told in (
+        ("overfitting", by_heart),
+        ("too-short", "45.0 points better. The diagnosis says first: It lea"),
+    ):
+        verdict = VERDICT | {"name": name}
+        write_json(folder.diagnosis, {"format": 1, "verdicts": [verdict], "healthy": False, "facts": {}})
+        text = text_of(folder)
+        assert told in text
+        assert (by_heart in text) == (name == "overfitting")
+
+
+def test_an_interrupted_training_is_said_to_be_one(folder: RunDir) -> None:
+    assert "Epoch 3 of 77: the training was interrupted, or still goes on." in text_of(folder)
+    early = ["train.epochs=77", "stopping.patience_epochs=1"]
+    write_text(folder.recipe, tomli_w.dumps(recipes.to_tree(recipes.read("mien-s", early))))
+    assert "was interrupted" not in text_of(folder)
+    write_text(folder.recipe, tomli_w.dumps(recipes.to_tree(recipes.read("mien-s", ["train.epochs=3"]))))
+    assert "was interrupted" not in text_of(folder)

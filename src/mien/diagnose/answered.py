@@ -8,8 +8,10 @@ from mien.diagnose.chance import FEWEST, surely_below
 from mien.diagnose.evidence import Evidence
 from mien.diagnose.thresholds import LIMITS, Thresholds
 from mien.diagnose.verdict import Verdict
-from mien.evaluate.metrics import calibration_error, confusion_matrix, per_class, reliability, wilson
+from mien.evaluate.metrics import ClassMetrics, calibration_error, confusion_matrix, per_class, reliability, wilson
 from mien.page.words import listed, percent
+
+FEWEST_ANSWERS = 50  # below which nothing is said of how sure they are
 
 
 def weak_classes(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
@@ -36,37 +38,46 @@ def weak_classes(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
 
 
 def imbalance(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
-    """A rare class in training whose recall is below the others'."""
+    """Rare classes in training whose recall is below the others'; of several, the one that lost most."""
     counts = {name: count for name, count in e.counts.get("train", {}).items() if count}
-    if e.answers is None or len(counts) < 2 or max(counts.values()) < limits.imbalance * min(counts.values()):
+    if e.answers is None or len(counts) < 2:
         return None
-    rare = min(counts, key=lambda name: counts[name])
-    a = e.answers
-    if rare not in a.labels:
-        return None
+    a, most = e.answers, max(counts.values())
     classes = per_class(confusion_matrix(a.ids, a.probabilities.argmax(1), len(a.labels)), a.labels)
-    own = next(c for c in classes if c.name == rare)
-    others = [c.recall for c in classes if c.name != rare and c.recall is not None]
-    if own.recall is None or own.support < FEWEST or float(np.mean(others)) - own.recall < limits.imbalance_cost:
+    lost = [
+        (own, others)
+        for own in classes
+        if own.name in counts and most >= limits.imbalance * counts[own.name]
+        if (others := _cost(own, classes, limits)) is not None
+    ]
+    if not lost:
         return None
-    if not surely_below(own.recall, own.support, float(np.mean(others))):
-        return None
+    own, others = max(lost, key=lambda one: one[1] - (one[0].recall or 0.0))
     return Verdict(
         "imbalance",
-        f"Imbalance cost {rare} its recall",
-        f"{rare} is so rare in training that answering anything else pays.",
-        f"{counts[rare]:,} of {sum(counts.values()):,} training pictures, the largest class has "
-        f"{max(counts.values()):,}; recall "
-        f"{percent(own.recall)} of {own.support}, others {percent(float(np.mean(others)))} in the mean.",
-        "high" if own.recall_interval is not None and own.recall_interval.high < float(np.mean(others)) else "medium",
+        f"Imbalance cost {own.name} its recall",
+        f"{own.name} is so rare in training that answering anything else pays.",
+        f"{counts[own.name]:,} of {sum(counts.values()):,} training pictures, the largest class has {most:,}; recall "
+        f"{percent(own.recall)} of {own.support}, others {percent(others)} in the mean.",
+        "high" if own.recall_interval is not None and own.recall_interval.high < others else "medium",
         "warning",
         "--set data.sampler=square-root (effective-number where that is too little); more pictures of the label",
     )
 
 
+def _cost(own: ClassMetrics, classes: tuple[ClassMetrics, ...], limits: Thresholds) -> float | None:
+    """The mean recall of the other classes where that of `own` is below it beyond chance; None where it is not."""
+    others = [c.recall for c in classes if c.name != own.name and c.recall is not None]
+    if own.recall is None or own.support < FEWEST or not others:
+        return None
+    mean = float(np.mean(others))
+    far = mean - own.recall >= limits.imbalance_cost and surely_below(own.recall, own.support, mean)
+    return mean if far else None
+
+
 def calibration(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     """Probabilities above the share of right answers."""
-    if e.answers is None or len(e.answers.ids) < 50:
+    if e.answers is None or len(e.answers.ids) < FEWEST_ANSWERS:
         return None
     bins = reliability(e.answers.ids, e.answers.probabilities)
     error = calibration_error(bins)

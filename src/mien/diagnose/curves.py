@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from mien.diagnose.answered import FEWEST_ANSWERS, calibration
 from mien.diagnose.chance import surely_apart, surely_below
-from mien.diagnose.evidence import Column, Evidence
+from mien.diagnose.evidence import Evidence
+from mien.diagnose.states import gained, still_rising
 from mien.diagnose.thresholds import LIMITS, Thresholds
 from mien.diagnose.verdict import Confidence, Verdict
-from mien.page.words import percent
+from mien.page.words import percent, plural
 
 _NEEDED = ("val_loss", "val_accuracy")
 _PAIR = (*_NEEDED, "train_eval_accuracy")
@@ -27,6 +29,8 @@ def overfitting(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     turned = above.all() and turn < e.epochs - limits.overfit_epochs and gap >= limits.overfit_gap
     if not turned and not (gap >= limits.memorised_gap and train[-1] >= limits.memorised):
         return None
+    if not turned:
+        return _memorised(train[-1], accuracy[-1], loss[turn], loss[-1])
     sure = lost >= limits.overfit_accuracy_lost
     return Verdict(
         "overfitting",
@@ -44,6 +48,21 @@ def overfitting(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     )
 
 
+def _memorised(train: float, val: float, lowest: float, last: float) -> Verdict:
+    """Learned by heart, though validation has not turned: there is no epoch to have stopped at."""
+    return Verdict(
+        "overfitting",
+        "Overfitting",
+        "The net knows nearly all of its training pictures by heart and other pictures far less well. Stopping earlier "
+        "would not have helped: validation loss had not turned for good when the run ended.",
+        f"Training accuracy {percent(train, 1)}, validation {percent(val, 1)}; validation loss {lowest:.3f} at its "
+        f"lowest, {last:.3f} at the end.",
+        "high",
+        "warning",
+        f"{AUGMENT}; or more pictures",
+    )
+
+
 def over_confident(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     """Validation loss rises while accuracy holds: the answers stay, the probabilities lose their meaning."""
     if not e.has(*_NEEDED) or e.epochs < 4:
@@ -56,16 +75,22 @@ def over_confident(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         or accuracy[-1] < accuracy[turn] - limits.overfit_accuracy_lost
     ):
         return None
+    # What answers is the kept epoch, calibrated or not, and its answers say more than the curve of what came after.
+    asked = 0 if e.answers is None else len(e.answers.ids)
+    calibrated = asked >= FEWEST_ANSWERS and calibration(e, limits) is None
+    answered = f" The {asked:,} answers of the kept weights are not too sure." if calibrated else ""
     return Verdict(
         "over-confident",
-        "Over-confident: loss up, accuracy not down",
+        "Loss up, accuracy not down" if calibrated else "Over-confident: loss up, accuracy not down",
         "The net answers as well as before but with too much certainty, and the few wrong answers given with certainty "
         "make the loss rise. Accuracy counts answers, loss weighs their certainty: both curves are right.",
         f"Validation loss {loss[turn]:.3f} → {loss[-1]:.3f} since epoch {turn + 1}, accuracy "
-        f"{percent(accuracy[turn], 1)} → {percent(accuracy[-1], 1)}.",
+        f"{percent(accuracy[turn], 1)} → {percent(accuracy[-1], 1)}.{answered}",
         "high" if loss[-1] > 1.3 * loss[turn] else "medium",
-        "warning",
-        "mien calibrate RUN (temperature); or --set loss.label_smoothing=0.1",
+        "note" if calibrated else "warning",
+        "nothing for these weights; --set loss.label_smoothing=0.1 keeps the loss of another training down"
+        if calibrated
+        else "mien calibrate RUN (temperature); or --set loss.label_smoothing=0.1",
         epoch=turn + 1,
     )
 
@@ -77,7 +102,7 @@ def underfitting(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     train, val = float(e.column("train_eval_accuracy")[-1]), float(e.column("val_accuracy")[-1])
     if not surely_below(train, e.probe_count, limits.underfit_accuracy) or train - val >= limits.underfit_gap:
         return None
-    if _still_rising(e, limits) or _few_updates(e, limits):
+    if still_rising(e, limits) or _few_updates(e, limits):
         return None  # it may only have been too short
     return Verdict(
         "underfitting",
@@ -87,24 +112,6 @@ def underfitting(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         "high" if train < 0.5 else "medium",
         "warning",
         "more epochs, a larger net (--set model.name=mien-m), less dropout and augmentation; mien lr DATA for the rate",
-    )
-
-
-def _gained(accuracy: Column, limits: Thresholds) -> tuple[float, float]:
-    """The best accuracy before the last part of the run, and in that part; 0 before where the part is all of it."""
-    part = max(1, round(limits.late_share * len(accuracy)))
-    return float(accuracy[:-part].max(initial=0)), float(accuracy[-part:].max())
-
-
-def _still_rising(e: Evidence, limits: Thresholds) -> bool:
-    """Whether validation and training pictures together were answered better in the last part, beyond chance."""
-    val, train = (_gained(e.column(name), limits) for name in ("val_accuracy", "train_eval_accuracy"))
-    count = e.val_count + e.probe_count
-    before, after = ((v * e.val_count + t * e.probe_count) / max(count, 1) for v, t in zip(val, train, strict=True))
-    return (
-        val[1] - val[0] >= limits.late_gain
-        and after - before >= limits.late_gain
-        and surely_apart(after, count, before, count)
     )
 
 
@@ -127,9 +134,9 @@ def too_short(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     ahead = train[-1] - accuracy[-1] > limits.underfit_gap and surely_apart(
         float(train[-1]) - limits.underfit_gap, e.probe_count, float(accuracy[-1]), e.val_count
     )
-    if not _still_rising(e, limits) or accuracy[-1] < e.chance or train[-1] > limits.learned or ahead:
+    if not still_rising(e, limits) or accuracy[-1] < e.chance or train[-1] > limits.learned or ahead:
         return None
-    before, after = _gained(accuracy, limits)
+    before, after = gained(accuracy, limits)
     gain = "in the first epoch" if len(accuracy) == 1 else f"by {100 * (after - before):.1f} points in the last quarter"
     return _short(e, f"Validation accuracy rose {gain}", "high" if after - before > 2 * limits.late_gain else "medium")
 
@@ -139,8 +146,8 @@ def _short(e: Evidence, evidence: str, confidence: Confidence) -> Verdict:
         "too-short",
         "Trained too short",
         "When the run ended there was more to learn, and it was still learning or had hardly begun.",
-        f"{evidence}, to {percent(e.column('val_accuracy')[-1], 1)} of validation after {e.epochs} epochs; training "
-        f"pictures {percent(e.column('train_eval_accuracy')[-1], 1)}.",
+        f"{evidence}, to {percent(e.column('val_accuracy')[-1], 1)} of validation after {plural(e.epochs, 'epoch')}; "
+        f"training pictures {percent(e.column('train_eval_accuracy')[-1], 1)}.",
         confidence,
         "warning",
         f"--set train.epochs={2 * e.epochs}",
@@ -149,8 +156,8 @@ def _short(e: Evidence, evidence: str, confidence: Confidence) -> Verdict:
 
 
 def too_long(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
-    """Nearly all of the run brought nothing."""
-    if not e.has(*_NEEDED) or e.epochs < limits.long_epochs:
+    """Nearly all of the run brought nothing, and it was not the updates that were too few."""
+    if not e.has(*_NEEDED) or e.epochs < limits.long_epochs or too_short(e, limits) is not None:
         return None
     accuracy = e.column("val_accuracy")
     enough = int(np.flatnonzero(accuracy >= accuracy.max() - 0.01)[0])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mien.core.recipe import Recipe
 
 Column = NDArray[np.float64]
+HEALTH_PICTURES = 256  # behind a `probe_*`, `plain_*` or `batch_norm_*` figure, at most: `train.health.PICTURES`
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,3 +104,8 @@ class Evidence:
     def probe_count(self) -> int:
         """Pictures behind a training accuracy in evaluation mode."""
         return min(self.recipe.train.probe, self.train_count)
+
+    @property
+    def health_count(self) -> int:
+        """Pictures behind an accuracy of health.csv: training pictures, or validation where there is no probe."""
+        return min(HEALTH_PICTURES, self.probe_count or self.val_count)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mien.diagnose.chance import surely_below
+from mien.diagnose.chance import surely_apart, surely_below
 from mien.diagnose.evidence import Evidence
 from mien.diagnose.states import DEAD, SPREAD, exploded, last, vanished
 from mien.diagnose.thresholds import LIMITS, Thresholds
@@ -90,7 +90,7 @@ def averages(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     ):
         return None
     plain, averaged = float(e.column("plain_accuracy")[-1]), float(e.column("probe_accuracy")[-1])
-    if plain - averaged < limits.average_accuracy:
+    if plain - averaged < limits.average_accuracy or not surely_apart(plain, e.health_count, averaged, e.health_count):
         return None
     return Verdict(
         "averages-behind",

@@ -12,10 +12,10 @@ from mien.core.labels import FERPLUS8
 from mien.core.recipe import Recipe
 from mien.diagnose.chance import Z, deviation
 from mien.diagnose.evidence import Column, Evidence
-from mien.diagnose.states import exploded, vanished
+from mien.diagnose.states import exploded, stopped_unlearned, vanished
 from mien.diagnose.thresholds import LIMITS, Thresholds
 from mien.diagnose.verdict import Confidence, Verdict
-from mien.page.words import percent
+from mien.page.words import percent, plural
 
 
 def expected_first_loss(recipe: Recipe, classes: int, *, votes: bool) -> float | None:
@@ -70,25 +70,46 @@ def rate_too_high(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         return None
     loss, accuracy = e.column("train_loss"), e.column("val_accuracy")
     if exploded(e, limits):
-        worst = int(loss.argmax())
-        return _too_high(
-            e,
-            f"Training loss {loss[worst]:.3f} in epoch {worst + 1}, {loss[0]:.3f} in epoch 1.",
-            "high",
-            worst + 1,
-        )
+        return _too_high(e, _rose(e, loss, limits), "high", int(loss.argmax()) + 1)
     update = float(np.median(e.column("update_ratio"))) if e.has("update_ratio") else 0.0
     falls = _falls(accuracy[len(accuracy) // 2 :], e.val_count)
     stuck = _is_stuck(e, update, limits)
     wild = falls > limits.falls and update > limits.update_high / 4
     if not (stuck or wild or (update > 2 * limits.update_high and not vanished(e, limits))):
         return None
-    evidence = (
-        f"An update moves the weights by {percent(update, 2)} (about 0.1\N{NO-BREAK SPACE}% is usual); beyond chance "
-        f"validation accuracy falls by {100 * falls:.1f} points from one epoch to the next in the second half; the "
-        f"first epoch's loss was {loss[0]:.3g}."
+    fell = (
+        f"beyond chance validation accuracy falls by {100 * falls:.1f} points from one epoch to the next in the second "
+        "half; "
     )
+    evidence = (
+        f"An update moves the weights by {percent(update, 2)} (about 0.1\N{NO-BREAK SPACE}% is usual); "
+        f"{fell if falls > 0 else ''}the first epoch's loss was {loss[0]:.3g}."
+    )
+    if not (stuck or falls > 0) and e.has("train_eval_accuracy") and not stopped_unlearned(e, limits):
+        return _large_updates(e, evidence)
     return _too_high(e, evidence, "high" if stuck or (wild and update > limits.update_high) else "medium", None)
+
+
+def _rose(e: Evidence, loss: Column, limits: Thresholds) -> str:
+    """The highest training loss and the one it is held against: the first epoch's, or that of the very first step."""
+    worst = int(loss.argmax())
+    highest = f"Training loss {loss[worst]:.3f} in epoch {worst + 1}"
+    if loss[worst] > limits.loss_explodes * loss[0]:
+        return f"{highest}, {loss[0]:.3f} in epoch 1."
+    return f"{highest}, {float(e.column('first_loss')[0]):.3f} at the very first step."
+
+
+def _large_updates(e: Evidence, evidence: str) -> Verdict:
+    """Updates far above the usual of a run that learned all the same: no fault."""
+    return Verdict(
+        "learning-rate-too-high",
+        "Large updates",
+        "The steps are far larger than usual, and the run learned without losing ground: that need not be a fault.",
+        evidence,
+        "low",
+        "note",
+        f"where runs differ much from seed to seed: {_lower(e)}",
+    )
 
 
 def _is_stuck(e: Evidence, update: float, limits: Thresholds) -> bool:
@@ -139,10 +160,15 @@ def _too_high(e: Evidence, evidence: str, confidence: Confidence, epoch: int | N
 
 
 def rate_too_low(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
-    """The weights hardly moved and the training pictures are not learned."""
-    if not e.has("update_ratio", "train_eval_accuracy", "learning_rate"):
+    """The weights hardly moved and the training pictures are not learned.
+
+    Only epochs count at whose end the rate was still up: the ratio is the last update's, and a rate that falls to
+    nothing ends in an update of nothing. Of a single epoch, or of a run that broke, it says too little.
+    """
+    if not e.has("update_ratio", "train_eval_accuracy", "learning_rate") or e.epochs < 2 or exploded(e, limits):
         return None
-    update, train = e.column("update_ratio"), float(e.column("train_eval_accuracy")[-1])
+    rate = e.column("learning_rate")
+    update, train = e.column("update_ratio")[rate >= rate.max() / 10], float(e.column("train_eval_accuracy")[-1])
     largest = float(update.max())
     if largest > limits.update_low * 5 or float(np.median(update)) > limits.update_low or train > 0.85:
         return None
@@ -153,7 +179,7 @@ def rate_too_low(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         "Learning rate too low",
         "The steps are so small that the net hardly left its start.",
         f"An update moves the weights by {100 * largest:.2g} % at most (about 0.1 % is usual); training accuracy "
-        f"{percent(train, 1)} after {e.epochs} epochs.",
+        f"{percent(train, 1)} after {plural(e.epochs, 'epoch')}.",
         "high" if largest < limits.update_low else "medium",
         "severe",
         f"--set optimiser.learning_rate={e.recipe.optimiser.learning_rate * 10:.2g}; mien lr DATA finds the range",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from mien.diagnose.evidence import Evidence
+from mien.diagnose.chance import surely_apart, surely_below
+from mien.diagnose.evidence import Column, Evidence
 from mien.diagnose.thresholds import Thresholds
 
 DEAD, SPREAD = "dead:", "spread:"
@@ -31,3 +32,27 @@ def exploded(e: Evidence, limits: Thresholds) -> bool:
     loss = e.column("train_loss")
     first = float(e.column("first_loss")[0]) if e.has("first_loss") else math.inf
     return bool(loss.max() > min(limits.loss_explodes * loss[0], limits.loss_breaks * first))
+
+
+def gained(accuracy: Column, limits: Thresholds) -> tuple[float, float]:
+    """The best accuracy before the last part of the run, and in that part; 0 before where the part is all of it."""
+    part = max(1, round(limits.late_share * len(accuracy)))
+    return float(accuracy[:-part].max(initial=0)), float(accuracy[-part:].max())
+
+
+def still_rising(e: Evidence, limits: Thresholds) -> bool:
+    """Whether validation and training pictures together were answered better in the last part, beyond chance."""
+    val, train = (gained(e.column(name), limits) for name in ("val_accuracy", "train_eval_accuracy"))
+    count = e.val_count + e.probe_count
+    before, after = ((v * e.val_count + t * e.probe_count) / max(count, 1) for v, t in zip(val, train, strict=True))
+    return (
+        val[1] - val[0] >= limits.late_gain
+        and after - before >= limits.late_gain
+        and surely_apart(after, count, before, count)
+    )
+
+
+def stopped_unlearned(e: Evidence, limits: Thresholds) -> bool:
+    """Whether the training pictures were still answered badly at the end, and no better than before."""
+    train = float(e.column("train_eval_accuracy")[-1])
+    return surely_below(train, e.probe_count, limits.underfit_accuracy) and not still_rising(e, limits)

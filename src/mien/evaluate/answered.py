@@ -71,13 +71,18 @@ def require_fresh(answered: Answered) -> Answered:
     return answered
 
 
+def evaluation_of(path: Path) -> Path:
+    """Where the files of an evaluation are: `path` itself, or the eval/ of a run folder."""
+    return path if (path / "metrics.json").is_file() else RunDir(path).evaluation
+
+
 def read_answers(path: Path) -> Answered:
     """The evaluation of a run folder, or the one in the folder that `mien eval --out` wrote.
 
     Raises:
         MienError: there is none, it is damaged, or its two files do not belong together.
     """
-    folder = path if (path / "metrics.json").is_file() else RunDir(path).evaluation
+    folder = evaluation_of(path)
     table, facts = _table(folder, path), RunDir(path).read_json(folder / "metrics.json")
     try:
         answered = _answered(path, facts, table)

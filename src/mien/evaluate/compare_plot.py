@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from mien.evaluate.lettering import plain
 from mien.evaluate.plots import GREY, INK, PALE
 
 # Okabe and Ito 2008: told apart with every kind of colour vision. From the ninth run on lines are dashed as well.
@@ -36,7 +37,7 @@ def _draw(axes: Axes, histories: Histories, figure: str) -> None:
     for place, (name, rows) in enumerate(histories.items()):
         colour, style = _COLOURS[place % len(_COLOURS)], _STYLES[place // len(_COLOURS) % len(_STYLES)]
         x, y = _points(rows, f"val_{figure}")
-        axes.plot(x, y, color=colour, linestyle=style, linewidth=2, label=name.replace("$", r"\$"))
+        axes.plot(x, y, color=colour, linestyle=style, linewidth=2, label=plain(name))
         axes.plot(*_points(rows, f"train_eval_{figure}"), color=colour, linestyle=style, linewidth=0.8, alpha=0.6)
         if y:
             best = y.index(max(y) if figure == "accuracy" else min(y))

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from mien.core import recipe as recipes
 from mien.core.errors import MienError
 from mien.core.rundir import RunDir
-from mien.evaluate.answered import Answered, read_answers, require_fresh
+from mien.evaluate.answered import Answered, evaluation_of, read_answers, require_fresh
 from mien.evaluate.compare import Paired, holm, paired, verdict
 from mien.evaluate.history import read_history
 from mien.evaluate.metrics import Interval, wilson
+from mien.page.words import listed
 
 _SAME = "mien eval RUN DATA --split … measures them on the same pictures"
 _NOT_COMPARED = ("name", "about")
@@ -107,7 +108,7 @@ def compare_runs(paths: Sequence[Path]) -> Comparison:
         MienError: fewer than two runs, one without an evaluation or with one of earlier weights, or evaluations of
             unlike data, splits or pictures.
     """
-    if len({path.resolve() for path in paths}) < max(len(paths), 2):
+    if len({evaluation_of(path).resolve() for path in paths}) < max(len(paths), 2):
         raise MienError("a comparison needs two or more different runs", hint="mien compare RUN RUN…")
     answers = [require_fresh(read_answers(path)) for path in paths]
     for other in answers[1:]:
@@ -197,6 +198,36 @@ def _notes(answers: Sequence[Answered], names: Sequence[str]) -> tuple[str, ...]
     if len({one.tta for one in answers}) > 1:
         told = ", ".join(f"{name} {one.tta}" for name, one in zip(names, answers, strict=True))
         notes.append(f"measured with unlike test-time augmentation: {told}")
+    if len(answers) > 2:
+        notes.append("p is corrected for the number of pairs; the interval of each pair is its own, at 95 %")
     if answers[0].split == "val":
-        notes.append("epochs were chosen on val: the runs' accuracies are a little high, their comparison is fair")
+        notes += _about_val(answers, names)
     return tuple(notes)
+
+
+def _about_val(answers: Sequence[Answered], names: Sequence[str]) -> list[str]:
+    """Whom it favours that pictures of val chose an epoch, or were trained on."""
+    use: dict[str, list[str]] = {"trained": [], "chose": [], "neither": [], "unknown": []}
+    for one, name in zip(answers, names, strict=True):
+        use[_use_of_val(one)].append(name)
+    trained, chose, neither, unknown = (listed(found) for found in use.values())
+    notes = [f"trained on these pictures, so that its figure is no measure: {trained}"] if trained else []
+    if chose and not (trained or neither or unknown):
+        return ["epochs were chosen on val: the runs' accuracies are a little high, their comparison is fair"]
+    if chose:
+        notes.append(f"chose the epoch on these pictures, which makes the accuracy a little high: {chose}")
+    if chose and neither:
+        notes.append(f"did not, and are at a disadvantage: {neither}")
+    if unknown:
+        notes.append(f"not known whether these pictures chose the epoch: {unknown}")
+    return notes
+
+
+def _use_of_val(one: Answered) -> str:
+    """What a run did with the pictures it was measured on: trained, chose, neither; unknown of an evaluation alone."""
+    run = RunDir(one.path)
+    if not run.data.is_file() or not run.recipe.is_file():
+        return "unknown"
+    if run.read_json(run.data).get("fingerprint") != one.fingerprint:
+        return "neither"
+    return "trained" if recipes.read(str(run.recipe)).data.train_on_val else "chose"

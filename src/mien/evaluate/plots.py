@@ -12,6 +12,7 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from mien.core.files import atomic_path
+from mien.evaluate.lettering import lettered, plain, shown
 from mien.evaluate.metrics import Metrics, wilson
 
 # One hue from light to dark reads the same with every kind of colour vision, and in print.
@@ -23,9 +24,12 @@ _MARGIN, _HEADER = 0.15, 0.75  # inches
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG atomically. Figures are made without pyplot, so nothing global is touched."""
+    """Write a figure as PNG atomically. Figures are made without pyplot, so nothing global is touched.
+
+    Letters that matplotlib's own font lacks are drawn with another one of this machine.
+    """
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=PIXELS_AN_INCH)
+        lettered(figure).savefig(temporary, format="png", dpi=PIXELS_AN_INCH)
 
 
 def confusion(metrics: Metrics, title: str) -> Figure:
@@ -45,8 +49,9 @@ def confusion(metrics: Metrics, title: str) -> Figure:
     axes.imshow(share, cmap=SHADES, vmin=0, vmax=1)
     if numbered:
         _write_cells(axes, counts, share)
-    names = [f"{name} ({one.support:,})" for name, one in zip(metrics.labels, metrics.classes, strict=True)]
-    axes.set_xticks(range(len(counts)), metrics.labels, rotation=40, ha="left", rotation_mode="anchor")
+    labels = shown(metrics.labels)
+    names = [f"{name} ({one.support:,})" for name, one in zip(labels, metrics.classes, strict=True)]
+    axes.set_xticks(range(len(counts)), labels, rotation=40, ha="left", rotation_mode="anchor")
     axes.set_yticks(range(len(counts)), names)
     axes.tick_params(length=0, pad=2, labelsize=9 if numbered else 5, colors=INK, top=True, labeltop=True)
     axes.tick_params(axis="x", bottom=False, labelbottom=False)
@@ -127,6 +132,6 @@ def _figure(width: float, height: float, title: str, about: str) -> Figure:
     assert engine is not None  # "constrained" was asked for
     engine.set(rect=(0, 0, 1, 1 - _HEADER / height))  # type: ignore[call-arg]
     left = _MARGIN / width
-    figure.text(left, 1 - _MARGIN / height, title, va="top", fontsize=11, weight="bold", color=INK)
+    figure.text(left, 1 - _MARGIN / height, plain(title), va="top", fontsize=11, weight="bold", color=INK)
     figure.text(left, 1 - (_MARGIN + 0.24) / height, about, va="top", fontsize=8, color=GREY, linespacing=1.4)
     return figure

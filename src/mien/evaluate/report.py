@@ -35,6 +35,7 @@ class Curves:
         val_loss: in nats.
         best_epoch: the one whose weights were kept.
         marks: further epochs to mark, and a short text for each.
+        val_count: pictures behind a validation accuracy; 0: not known.
     """
 
     epoch: tuple[int, ...]
@@ -44,10 +45,16 @@ class Curves:
     val_loss: tuple[float, ...]
     best_epoch: int
     marks: Mapping[int, str] = field(default_factory=dict)
+    val_count: int = 0
 
     @classmethod
     def of_rows(
-        cls, rows: Sequence[Mapping[str, float]], best_epoch: int, *, marks: Mapping[int, str] | None = None
+        cls,
+        rows: Sequence[Mapping[str, float]],
+        best_epoch: int,
+        *,
+        marks: Mapping[int, str] | None = None,
+        val_count: int = 0,
     ) -> Curves:
         """From the rows of a run's history; without a probe, training accuracy and loss stay empty."""
         column = {name: tuple(row[name] for row in rows if name in row) for name in _COLUMNS}
@@ -59,12 +66,16 @@ class Curves:
             val_loss=column["val_loss"],
             best_epoch=best_epoch,
             marks=marks or {},
+            val_count=val_count,
         )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One thing that a diagnosis found, in words; `tone` is severe, warning, note or fine, as in the audit."""
+    """One thing that a diagnosis found, in words; `tone` is severe, warning, note or fine, as in the audit.
+
+    `name` is that of the rule, such as overfitting; "" where it is not known.
+    """
 
     title: str
     tone: str
@@ -75,6 +86,7 @@ class Verdict:
     expected_gain: str = ""
     epoch: int | None = None
     mark: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,11 +181,24 @@ def _parts(context: ReportContext, metrics: Metrics | None) -> dict[str, Any]:
     return {
         "c": context,
         "m": metrics,
-        "training": words.training(curves.val_accuracy, curves.train_accuracy, curves.best_epoch) if curves else "",
+        "training": _training(curves, context.verdicts) if curves else "",
         "accuracy_svg": accuracy_curve(curves) if curves else "",
         "loss_svg": loss_curve(curves) if curves else "",
         "groups": groups,
     } | (_answers(context, metrics) if metrics else {"right": [], "wrong": []})
+
+
+def _training(curves: Curves, verdicts: Sequence[Verdict]) -> str:
+    """How training went, as the diagnosis sees it."""
+    faults = [one for one in verdicts if one.tone != "note"]
+    return words.training(
+        curves.val_accuracy,
+        curves.train_accuracy,
+        curves.best_epoch,
+        val_count=curves.val_count,
+        overfits=any(one.name == "overfitting" for one in faults),
+        first=faults[0].title if faults else "",
+    )
 
 
 def _answers(context: ReportContext, metrics: Metrics) -> dict[str, Any]:
@@ -182,6 +207,7 @@ def _answers(context: ReportContext, metrics: Metrics) -> dict[str, Any]:
     return {
         "headline": words.headline(metrics, context.measured_on),
         "spread": words.spread(metrics),
+        "near_chance": words.near_chance(metrics),
         "leak_free": words.leak_free(context.leak_free) if context.leak_free else "",
         "best_and_worst": words.best_and_worst(metrics),
         "mix_ups": words.mix_ups(metrics),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mien.evaluate.leaks import LeakFree
-from mien.evaluate.metrics import ClassMetrics, Metrics
-from mien.page.words import percent
+from mien.evaluate.metrics import ClassMetrics, Metrics, wilson
+from mien.page.words import listed, percent, plural
 
-# How much better a net may be on pictures it was trained on, in points, before a reader should worry.
+# How much better a net may be on pictures it was trained on, in points: hardly, and as usual.
 _SMALL_GAP, _WIDE_GAP = 3.0, 8.0
+_MOST_NAMED = 3  # labels that are found equally often; of more only the number is said
 
 
 def headline(metrics: Metrics, measured_on: str) -> str:
@@ -30,6 +31,15 @@ def spread(metrics: Metrics) -> str:
     )
 
 
+def near_chance(metrics: Metrics) -> str:
+    """That a net is no better than one label for all pictures, by its interval, and what that means; "" where it is."""
+    most = max(metrics.classes, key=lambda one: one.support)
+    share = most.support / metrics.count
+    if share == 1 or metrics.accuracy_interval.low > share:
+        return ""
+    return f"This net is hardly better than always answering “{most.name}”: what follows describes noise."
+
+
 def best_and_worst(metrics: Metrics) -> str:
     """The labels found most and least often, and what the latter is taken for."""
     present = [one for one in metrics.classes if one.recall is not None]
@@ -38,11 +48,19 @@ def best_and_worst(metrics: Metrics) -> str:
     best, worst = max(present, key=_recall), min(present, key=_recall)
     if _recall(best) == _recall(worst):
         return f"Every label is found equally often ({percent(best.recall)})."
-    text = (
-        f"Found most often: {best.name} ({percent(best.recall)}). Least often: {worst.name} ({percent(worst.recall)})"
-    )
+    most, least = ([one for one in present if one.recall == end.recall] for end in (best, worst))
+    text = f"Found most often: {_named(most)} ({percent(best.recall)}). Least often: {_named(least)} "
+    text += f"({percent(worst.recall)})"
+    if len(least) > 1:
+        return f"{text}."
     taken = [mix_up for mix_up in mix_ups(metrics, most=len(metrics.labels) ** 2) if mix_up[0] == worst.name]
-    return text + (f", mostly taken for {taken[0][1]}." if taken else ".")
+    answers = [answer for _, answer, count, _ in taken if count == taken[0][2]]
+    return text + (f", mostly taken for {listed(answers)}." if 0 < len(answers) <= _MOST_NAMED else ".")
+
+
+def _named(labels: Sequence[ClassMetrics]) -> str:
+    """The names, or how many there are."""
+    return listed([one.name for one in labels]) if len(labels) <= _MOST_NAMED else f"{len(labels)} labels"
 
 
 def mix_ups(metrics: Metrics, *, most: int = 5) -> list[tuple[str, str, int, float]]:
@@ -66,22 +84,50 @@ def leak_free(free: LeakFree) -> str:
     )
 
 
-def training(val_accuracy: Sequence[float], train_accuracy: Sequence[float], best_epoch: int) -> str:
-    """What the curves show: the best epoch, and how far the pictures trained on are ahead of the others."""
+def training(
+    val_accuracy: Sequence[float],
+    train_accuracy: Sequence[float],
+    best_epoch: int,
+    *,
+    val_count: int = 0,
+    overfits: bool = False,
+    first: str = "",
+) -> str:
+    """What the curves show: the best epoch, and how far the pictures trained on are ahead of the others.
+
+    Args:
+        val_accuracy: by epoch, 0 to 1.
+        train_accuracy: the same on training pictures; empty where it was not measured.
+        best_epoch: whose weights were kept, from 1.
+        val_count: pictures of validation; 0: not known, and chance is left out.
+        overfits: whether a diagnosis found that training pictures were learned by heart.
+        first: title of the first fault that it found.
+    """
     best = val_accuracy[best_epoch - 1]
     text = f"The weights of epoch {best_epoch} of {len(val_accuracy)} were kept: {percent(best, 1)} on validation."
     if not train_accuracy:
         return text
-    gap = 100 * (train_accuracy[best_epoch - 1] - best)
-    return f"{text} On pictures it was trained on the net is {_gap(gap)}"
+    train = train_accuracy[best_epoch - 1]
+    interval = wilson(round(best * val_count), val_count)
+    chance = interval is not None and interval.low <= train <= interval.high
+    by_heart = overfits and not chance and 100 * (train - best) > _SMALL_GAP
+    told = f" The diagnosis says first: {first}." if first and not by_heart else ""
+    gap = _gap(100 * (train - best), by_heart=by_heart, within=val_count if chance else 0)
+    return f"{text} On pictures it was trained on the net is {gap}{told}"
 
 
-def _gap(points: float) -> str:
-    if points > _WIDE_GAP:
-        return f"{points:.1f} points better: it partly knows them by heart. More, or more varied, pictures help most."
-    if points > _SMALL_GAP:
-        return f"{points:.1f} points better, which is usual."
-    return f"hardly better or worse ({points:+.1f} points): it does not know them by heart."
+def _gap(points: float, *, by_heart: bool, within: int) -> str:
+    """How far training pictures are ahead; `within`: of so many validation pictures chance explains it."""
+    if abs(points) <= _SMALL_GAP:
+        return f"hardly better or worse ({points:+.1f} points): it does not know them by heart."
+    side = f"{abs(points):.1f} points {'better' if points > 0 else 'worse'}"
+    if within:
+        return f"{side}, which chance explains with {plural(within, 'validation picture')}."
+    if points < 0:
+        return f"{side}: they are harder, or some of their labels are wrong."
+    if by_heart:
+        return f"{side}: it partly knows them by heart. More, or more varied, pictures help most."
+    return f"{side}, which is usual." if points <= _WIDE_GAP else f"{side}."
 
 
 def _recall(one: ClassMetrics) -> float:

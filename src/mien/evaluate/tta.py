@@ -31,8 +31,8 @@ def variants(name: str, spec: ModelSpec) -> tuple[Variant, ...]:
     """The views of a test-time augmentation.
 
     none: the picture itself. flip: it and its mirror image. flip-shift, also called ten-crop: both, in place
-    and moved along the four diagonals by half of what `spec.crop` leaves of each side (the centre crop of a
-    moved picture is then the corner crop), or by 2 px where nothing is cropped.
+    and moved along the four diagonals by half of what `spec.crop` leaves of each side, to a pixel (the centre crop of
+    a moved picture is then the corner crop), or by 2 px where nothing is cropped.
 
     Raises:
         MienError: an unknown name.
@@ -41,14 +41,20 @@ def variants(name: str, spec: ModelSpec) -> tuple[Variant, ...]:
     if name not in NAMES:
         raise unknown_name("test-time augmentation", name, (*NAMES, *ALIASES))
     flips = (False,) if name == "none" else (False, True)
-    down, right = (_shift(side, spec.crop) for side in (spec.height, spec.width))
-    corners = [(y, x) for y in (-down, down) for x in (-right, right)]
+    down, right = (_shifts(side, spec.crop) for side in (spec.height, spec.width))
+    corners = list(product(down, right))
     shifts = [(0, 0), *(corners if name == "flip-shift" else [])]
     return tuple(Variant(flip, y, x) for flip, (y, x) in product(flips, shifts))
 
 
-def _shift(side: int, crop: int | None) -> int:
-    return max(0, side - (crop or side)) // 2 or DEFAULT_SHIFT
+def _shifts(side: int, crop: int | None) -> tuple[int, int]:
+    """Moves after which the centre crop is the last, and the first, of the crops; unlike where an odd rest is left.
+
+    The centre crop begins at half of the rest, rounded down (`models.classifier.centre_crop`), the others at the rest
+    and at 0.
+    """
+    rest = max(0, side - (crop or side))
+    return (rest // 2 - rest, rest // 2) if rest else (-DEFAULT_SHIFT, DEFAULT_SHIFT)
 
 
 def apply(images: NDArray[np.uint8], variant: Variant) -> NDArray[np.uint8]:

@@ -6,8 +6,8 @@ Zeiler and Fergus 2014 (arXiv 1311.2901), section 4.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -81,24 +81,70 @@ def as_batch(classifier: Classifier, images: Pixels) -> Tensor:
 
 
 def last_spatial(net: nn.Module, pictures: Tensor) -> nn.Module:
-    """The module of `net` that is the last to give maps (N, C, h, w) of more than one place.
+    """The module of `net` that is the last to give maps (N, C, h, w) of more than one place, see `spatial`.
+
+    Where most layers come after it, as after the cut into patches that a transformer begins with, it decides nothing.
 
     Raises:
         MienError: there is none.
     """
-    found: list[nn.Module] = []
+    calls = _calls(net, pictures)
+    maps = _follow(net, pictures, dict(calls))
+    last = max((place for place, (module, _) in enumerate(calls) if module in maps), default=-1)
+    weighted = [place for place, (module, _) in enumerate(calls) if _has_weights(module)]
+    if last < 0 or sum(place > last for place in weighted) > sum(place <= last for place in weighted):
+        raise MienError("the net has no layer with places", hint="Grad-CAM needs convolutions; leave attention out")
+    return calls[last][0]
+
+
+def spatial(net: nn.Module, pictures: Tensor) -> set[nn.Module]:
+    """The modules of `net` that give maps (N, C, h, w) of more than one place, channels first.
+
+    Four axes alone say little: attention gives (N, heads, tokens, features), other nets keep channels last. So pictures
+    of twice the height, and of twice the width, are asked about as well: of a map the one axis grows and all others
+    stay. A net that refuses such pictures, all or at some layer, has no maps from there on.
+    """
+    return _follow(net, pictures, dict(_calls(net, pictures)))
+
+
+def _follow(net: nn.Module, pictures: Tensor, shapes: Mapping[nn.Module, torch.Size | None]) -> set[nn.Module]:
+    """Those modules whose outputs, of these shapes, are maps."""
+    taller, wider = (dict(_calls(net, pictures.repeat(1, 1, *by), may_refuse=True)) for by in ((2, 1), (1, 2)))
+    return {module for module, shape in shapes.items() if _is_map(shape, taller.get(module), wider.get(module))}
+
+
+def _is_map(shape: torch.Size | None, taller: torch.Size | None, wider: torch.Size | None) -> bool:
+    """Whether an output (N, C, h, w) of more than one place grows in height and width as the pictures do."""
+    if shape is None or taller is None or wider is None or len(shape) != 4 or shape[2] * shape[3] <= 1:
+        return False
+    n, channels, height, width = shape
+    return (
+        len(taller) == len(wider) == 4
+        and taller[2] > height
+        and wider[3] > width
+        and tuple(taller) == (n, channels, taller[2], width)
+        and tuple(wider) == (n, channels, height, wider[3])
+    )
+
+
+def _calls(net: nn.Module, pictures: Tensor, *, may_refuse: bool = False) -> list[tuple[nn.Module, torch.Size | None]]:
+    """Modules in the order in which they end, and the shape of what each gives; `may_refuse`: up to where one fails."""
+    found: list[tuple[nn.Module, torch.Size | None]] = []
 
     def note(module: nn.Module, _: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
-            found.append(module)
+        found.append((module, output.shape if isinstance(output, Tensor) else None))
 
-    with ExitStack() as stack, torch.no_grad():
+    refusals = (AssertionError, RuntimeError, ValueError, IndexError) if may_refuse else ()
+    with ExitStack() as stack, torch.no_grad(), suppress(*refusals):
         for module in net.modules():
             stack.callback(module.register_forward_hook(note).remove)
         net(pictures)
-    if not found:
-        raise MienError("the net has no layer with places", hint="Grad-CAM needs convolutions; leave attention out")
-    return found[-1]
+    return found
+
+
+def _has_weights(module: nn.Module) -> bool:
+    """Whether it is a convolution, a dense layer or the like."""
+    return any(parameter.ndim > 1 for parameter in module.parameters(recurse=False))
 
 
 @contextmanager

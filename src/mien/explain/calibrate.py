@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import MienError
+from mien.core.labels import mapping
 from mien.core.spec import Head, ModelSpec
 from mien.data.dataset import Dataset
 from mien.evaluate.answerer import Answerer, Answers
@@ -155,12 +156,23 @@ def _held(truth: Truth, answers: Answers) -> tuple[NDArray[np.int64], NDArray[np
     return truth.ids[kept], over(truth.labels, truth.head, answers[truth.head.name])[kept]
 
 
+def _own(truth: Truth, answers: Answers) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The same pictures as the model answers them when nobody asks: over all labels of the head, be they more.
+
+    A threshold is held against these, and an answer that the data have no label for is wrong.
+    """
+    kept = truth.ids >= 0
+    place = mapping(truth.head.label_set, truth.labels).argmax(0)
+    return place[truth.ids[kept]], answers[truth.head.name][kept]
+
+
 def _head(
     truth: Truth, kind: str, answers: Answers, groups: NDArray[np.int64], precision: float | None
 ) -> HeadCalibration:
     ids, p = _held(truth, answers)
     names = truth.labels.names
-    honest = cross_fit(ids, p, names, groups=groups[truth.ids >= 0], precision=precision)
+    own = _own(truth, answers)
+    honest = cross_fit(ids, p, names, groups=groups[truth.ids >= 0], precision=precision, own=own)
     was = truth.head.temperature
     # A model that knows nothing asks for ever more: the end holds for the product, or twice would not be once.
     wanted = min(max(was * fit_temperature(ids, p), LOWEST), HIGHEST)
@@ -177,11 +189,11 @@ def _abstention(
     done = next((head for head in heads if head.head == first), None)
     if done is None:
         raise MienError(f"head {first!r} answers, but the data cannot judge it", hint="leave --precision out")
-    ids, p = _held(judged[first][1], answers)
+    ids, p = _own(judged[first][1], answers)
     softened = soften(p, done.temperature / done.was)
     below = threshold_for(ids, softened, precision)
     if below is None:
-        best = done.before.accuracy
+        best = float((softened.argmax(1) == ids).mean())
         raise MienError(
             f"no threshold makes {precision:.0%} of head {first!r}'s answers right; all together {best:.0%} are",
             hint="wish for less",

@@ -7,6 +7,7 @@ import textwrap
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mien.evaluate.lettering import plain
 from mien.evaluate.plots import GREY, INK, PALE
 
 _MARGIN, _TITLE, _LINE = 0.15, 0.26, 0.17  # inches
@@ -45,8 +46,3 @@ def bare(axes: Axes) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
-
-
-def plain(text: str) -> str:
-    """Text that matplotlib does not take for a formula."""
-    return text.replace("$", r"\$")

@@ -69,7 +69,7 @@ def cross_fit(
     *,
     groups: NDArray[np.integer],
     precision: float | None = None,
-    seed: int = 0,
+    own: tuple[Ids, Probabilities] | None = None,
 ) -> CrossFit:
     """Fit on one half, measure on the other, both ways round.
 
@@ -79,24 +79,29 @@ def cross_fit(
         labels: the K names.
         groups: (N,); near duplicates, or pictures of one person, share a number ≥ 0 and stay in one half.
         precision: wished share of right answers, 0–1; None: no threshold.
-        seed: of the halves.
+        own: right classes (N,) and probabilities (N, L) over all labels of the head that answers, where it has more
+            than the pictures: the threshold is one of these. None: the same as above.
 
     Raises:
         MienError: as `metrics.measure`, or fewer than `LEAST_ANSWERED` pictures a half.
     """
-    first = halves(groups, seed=seed)
+    first = halves(groups)
+    right, whole = own or (ids, probabilities)
     if min(first.sum(), (~first).sum()) < LEAST_ANSWERED:
         raise MienError(
-            f"{len(first)} labelled pictures are too few to calibrate on", hint=f"at least {3 * LEAST_ANSWERED}"
+            f"{len(first)} labelled pictures are too few to calibrate on",
+            hint=f"at least {2 * LEAST_ANSWERED}, or more where copies have to stay together",
         )
-    softened, thresholds, fits = np.array(probabilities, np.float64), np.full(len(first), np.nan), []
+    softened, given = np.array(probabilities, np.float64), np.array(whole, np.float64)
+    thresholds, fits = np.full(len(first), np.nan), []
     for judged in (first, ~first):
         fit = fit_temperature(ids[~judged], probabilities[~judged])
         softened[judged] = soften(probabilities[judged], fit)
         if precision is not None:
-            threshold = threshold_for(ids[~judged], soften(probabilities[~judged], fit), precision)
+            given[judged] = soften(whole[judged], fit)
+            threshold = threshold_for(right[~judged], soften(whole[~judged], fit), precision)
             thresholds[judged] = np.nan if threshold is None else threshold
         fits.append(fit)
     known = precision is not None and not np.isnan(thresholds).any()
-    left = answered(ids, softened, thresholds) if known else None
+    left = answered(right, given, thresholds) if known else None
     return CrossFit((fits[0], fits[1]), measure(ids, softened, labels), left)

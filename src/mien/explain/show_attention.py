@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mien.core.errors import MienError
+from mien.evaluate.lettering import shown
 from mien.evaluate.plots import GREY, INK, save
 from mien.explain.attention import Maps, Pixels, grad_cam, occlusion
-from mien.explain.figure import bare, plain, titled
+from mien.explain.figure import bare, titled
 from mien.explain.index import Shown
 from mien.explain.subject import Subject, Tell
 
@@ -30,19 +32,21 @@ def write(of: Subject, folder: Path, tell: Tell) -> list[Shown]:
             rows.append(_row(of, label, surest[:OF_CLASS]))
     if not rows:
         return []
+    cam = " what speaks for it (Grad-CAM) and" if rows[0].cams is not None else ""
+    without = "" if cam else " No Grad-CAM: this net has no layer that still has places, as transformers have none."
     text = (
-        "For each label: the surest right answer with what speaks for it (Grad-CAM) and what it loses where hidden "
+        f"For each label: the surest right answer with{cam} what it loses where hidden "
         f"(occlusion), and the means over up to {OF_CLASS} right answers. Strong colour: this part decides. Each map "
-        "has its own scale."
+        f"has its own scale.{without}"
     )
     save(drawn(rows, text), folder / GROUP / "attention.png")
     return [Shown("Which part of the face decides", text, f"{GROUP}/attention.png", GROUP)]
 
 
 class _Row:
-    """A label's pictures and their maps, (n, H, W) each."""
+    """A label's pictures and their maps, (n, H, W) each; no Grad-CAM of a net without places."""
 
-    def __init__(self, name: str, images: Pixels, cams: Maps, drops: Maps) -> None:
+    def __init__(self, name: str, images: Pixels, cams: Maps | None, drops: Maps) -> None:
         self.name, self.images, self.cams, self.drops = name, images, cams, drops
 
 
@@ -53,24 +57,28 @@ def _row(of: Subject, label: int, which: NDArray[np.int64]) -> _Row:
     wanted = of.truth.head.label_set.index(of.names[label])
     assert wanted is not None  # the truth's labels are ones that the head has
     images, classes = of.images(which), np.full(len(which), wanted)
-    cams = grad_cam(of.classifier, images, classes, head=head)
+    cams: Maps | None = None
+    with suppress(MienError):  # it has no layer with places, and `write` says so
+        cams = grad_cam(of.classifier, images, classes, head=head)
     drops = occlusion(of.classifier, images, classes, head=head, patch=max(1, min(images.shape[1:3]) // 4))
-    return _Row(of.names[label], images, cams, drops)
+    return _Row(shown(of.names)[label], images, cams, drops)
 
 
 def drawn(rows: list[_Row], text: str) -> Figure:
-    """A row a label: a picture, its two maps, the mean picture under the two mean maps."""
-    heads = ("picture", "Grad-CAM", "occlusion", "mean picture", "mean Grad-CAM", "mean occlusion")
-    figure = titled(7.6, 1.15 * len(rows) + 0.2, "Which part of the face decides", text)
+    """A row a label: a picture, its maps, the mean picture under the mean maps."""
+    maps = ["Grad-CAM", "occlusion"] if rows[0].cams is not None else ["occlusion"]
+    heads = ["picture", *maps, "mean picture", *(f"mean {name}" for name in maps)]
+    figure = titled(1.2 * len(heads) + 0.4, 1.15 * len(rows) + 0.2, "Which part of the face decides", text)
     grid = figure.subplots(len(rows), len(heads), squeeze=False)
     for line, row in zip(grid, rows, strict=True):
+        heats = [heat for heat in (row.cams, row.drops) if heat is not None]
         mean = row.images.mean(0).round().astype(np.uint8)
-        shown = ((row.images[0], row.cams[0], row.drops[0]), (mean, row.cams.mean(0), row.drops.mean(0)))
-        for start, (image, cam, drop) in zip((0, 3), shown, strict=True):
-            for axes, heat in zip(line[start : start + 3], (None, cam, drop), strict=True):
-                _overlay(axes, image, heat)
+        first = [(row.images[0], None), *((row.images[0], heat[0]) for heat in heats)]
+        average = [(mean, None), *((mean, heat.mean(0)) for heat in heats)]
+        for axes, (image, heat) in zip(line, [*first, *average], strict=True):
+            _overlay(axes, image, heat)
         line[0].set_ylabel(
-            f"{plain(row.name)}\n({len(row.images)})", rotation=0, ha="right", va="center", fontsize=8, color=INK
+            f"{row.name}\n({len(row.images)})", rotation=0, ha="right", va="center", fontsize=8, color=INK
         )
     for axes, name in zip(grid[0], heads, strict=True):
         axes.set_title(name, fontsize=8, color=GREY, pad=3)

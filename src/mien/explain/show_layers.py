@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.core.errors import MienError
+from mien.evaluate.lettering import plain
 from mien.evaluate.plots import BLUE, GREY, INK, save
-from mien.explain.attention import Pixels, as_batch
-from mien.explain.figure import bare, plain, quiet, titled
+from mien.explain.attention import Pixels, as_batch, spatial
+from mien.explain.figure import bare, quiet, titled
 from mien.explain.index import Shown
 from mien.explain.subject import Subject, Tell
 from mien.models.blocks import eval_mode
@@ -30,14 +30,14 @@ def activations(classifier: Classifier, image: Pixels) -> Maps:
     """Maps (C, h, w) of every innermost layer that gives such for one picture (H, W) or (H, W, 3), in their order."""
     found: Maps = {}
 
-    def note(name: str, output: Any) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4:
-            # A copy: what follows may work in place.
-            found[name] = output[0].float().cpu().numpy().copy()
+    def note(name: str, output: Tensor) -> None:
+        # A copy: what follows may work in place.
+        found[name] = output[0].float().cpu().numpy().copy()
 
     with ExitStack() as stack, eval_mode(classifier), torch.no_grad():
+        maps = spatial(classifier.backbone, classifier.prepare(as_batch(classifier, image[None])))
         for name, module in classifier.backbone.named_modules():
-            if not any(True for _ in module.children()) and not isinstance(module, nn.Identity):
+            if module in maps and not any(True for _ in module.children()) and not isinstance(module, nn.Identity):
                 hook = module.register_forward_hook(lambda _m, _i, output, name=name: note(name, output))
                 stack.callback(hook.remove)
         classifier(as_batch(classifier, image[None]))
@@ -64,6 +64,7 @@ def write(of: Subject, folder: Path, tell: Tell) -> list[Shown]:
         shown.append(Shown("Activations", text, f"{GROUP}/activations.png", GROUP))
     tell(1, 2)
     text = "How the weights of each layer are spread, each with its own scale."
+    text += "" if maps else " No activations are drawn: no layer of this net has places, as transformers have none."
     save(weight_histograms(of.classifier, text), folder / GROUP / "weights.png")
     return [*shown, Shown("Weights", text, f"{GROUP}/weights.png", GROUP)]
 

@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
 
 from mien.core.files import write_json
 from mien.evaluate.metrics import wilson
 from mien.evaluate.plots import BLUE, GREY, INK, save
+from mien.evaluate.report_words import near_chance
 from mien.explain.figure import bare, quiet, titled
 from mien.explain.index import Shown
 from mien.explain.robustness import CHANGES, Change, Curve, Pixels, curve
 from mien.explain.subject import Subject, Tell
-from mien.page.words import listed
+from mien.page.words import listed, plural
 
 GROUP, PICTURES = "robustness", 1000
 _LOSS = 0.05
@@ -25,13 +27,18 @@ def write(of: Subject, folder: Path, tell: Tell) -> list[Shown]:
     """Accuracy of up to `PICTURES` pictures under each of `CHANGES`."""
     which = of.sample(PICTURES)
     images, ids = of.images(which), of.ids[which]
-    curves = []
-    for done, change in enumerate(CHANGES):
-        tell(done, len(CHANGES))
-        curves.append(curve(change, images, ids, of.ask))
+    levels, asked = sum(len(change.levels) for change in CHANGES), 0
+
+    def ask(changed: Pixels) -> NDArray[np.floating]:
+        nonlocal asked
+        tell(asked, levels)
+        asked += 1
+        return of.ask(changed)
+
+    curves = [curve(change, images, ids, ask) for change in CHANGES]
     facts = [{"change": c.change.name, "levels": c.change.levels, "accuracy": c.accuracy} for c in curves]
     write_json(folder / GROUP / "robustness.json", {"pictures": len(which), "curves": facts})
-    text = sentence(curves)
+    text = sentence(curves, at_chance=bool(near_chance(of.metrics)))
     save(drawn(curves, text), folder / GROUP / "curves.png")
     save(examples(images[len(images) // 2]), folder / GROUP / "levels.png")
     return [
@@ -40,16 +47,19 @@ def write(of: Subject, folder: Path, tell: Tell) -> list[Shown]:
     ]
 
 
-def sentence(curves: list[Curve]) -> str:
-    """At which level each change costs five points."""
+def sentence(curves: list[Curve], *, at_chance: bool = False) -> str:
+    """At which level each change costs five points; of a net that answers at chance there is nothing to say."""
+    pictures = f"{plural(curves[0].count, 'picture')}."
+    if at_chance:
+        return f"{pictures} The net answers at chance: its robustness says nothing."
     found = [(c, c.tolerates(_LOSS)) for c in curves]
     losing = [_said(c.change, level) for c, level in found if level is not None]
     never = [c.change.name for c, level in found if level is None]
     parts = [
         f"Five points are lost at {listed(losing)}." if losing else "",
-        f"Not at all: {listed(never)}." if never else "",
+        f"No level tried costs five points for: {listed(never)}." if never else "",
     ]
-    return " ".join([f"{curves[0].count:,} pictures.", *(part for part in parts if part)])
+    return " ".join([pictures, *(part for part in parts if part)])
 
 
 def _said(change: Change, level: float) -> str:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from mien.core.files import write_json
 from mien.data.audit.measures import measure
 from mien.data.dataset import VOTE_COLUMNS
+from mien.evaluate.lettering import plain
 from mien.evaluate.plots import BLUE, GREY, INK, save
 from mien.explain import landmarks
-from mien.explain.figure import plain, quiet, titled
+from mien.explain.figure import quiet, titled
 from mien.explain.index import Shown
 from mien.explain.slices import Slice, slices, worst
 from mien.explain.subject import Subject, Tell

@@ -73,8 +73,12 @@ def _of_column(values: NDArray[Any]) -> list[tuple[str, NDArray[np.bool_]]]:
 
 
 def _values(values: NDArray[Any]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Every value as it is; words that are missing make one slice with the empty ones."""
+    if values.dtype.kind == "O":
+        values = np.array(["" if value is None else str(value) for value in values.tolist()])
     for value in np.unique(values):
-        yield str(value) or "(none)", np.asarray(values == value)
+        name = f"{value:g}" if values.dtype.kind == "f" else str(value)
+        yield name.replace("-", "\N{MINUS SIGN}") if values.dtype.kind in "if" else name or "(none)", values == value
 
 
 def _fifths(values: NDArray[Any]) -> Iterator[tuple[str, NDArray[np.bool_]]]:

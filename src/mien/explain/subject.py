@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mien.core.errors import MienError
 from mien.data.dataset import Dataset
 from mien.evaluate.answerer import Answerer, as_channels
+from mien.evaluate.metrics import Metrics, measure
 from mien.evaluate.predict import predict_probabilities
 from mien.evaluate.truth import Truth, over, truths
 from mien.explain.landmarks import of_manifest
@@ -51,6 +52,11 @@ class Subject:
     def hit(self) -> NDArray[np.bool_]:
         """Which answers (n,) are right."""
         return np.asarray(self.probabilities.argmax(1) == self.ids)
+
+    @property
+    def metrics(self) -> Metrics:
+        """Figures of the answers."""
+        return measure(self.ids, self.probabilities, self.names)
 
     def images(self, which: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Pictures at positions of `rows`, in the model's colour: (m, H, W) or (m, H, W, 3)."""

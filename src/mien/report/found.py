@@ -29,6 +29,7 @@ class _Told(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    name: str = ""
     title: str
     what: str
     evidence: str | list[str] = ""
@@ -86,6 +87,7 @@ def _verdict(told: _Told, mark: str) -> Verdict:
         expected_gain=told.expected_gain or "",
         epoch=told.epoch,
         mark=mark,
+        name=told.name,
     )
 
 

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from mien.core.rundir import RunDir
 from mien.data.formats.event_proto import EVENT_FILES, read_events
 from mien.evaluate.history import read_history
+from mien.evaluate.lettering import lettered, plain
 from mien.evaluate.plots import GREY, INK, PIXELS_AN_INCH
 from mien.evaluate.report import Drawing
-from mien.explain.figure import plain, quiet, titled
+from mien.explain.figure import quiet, titled
 
 GROUP, LAYERS, EPOCHS, COLUMNS = "Over training", 12, 9, 4
 _KINDS = {
@@ -103,7 +104,7 @@ def _drawing(kind: str, layers: Layers) -> Drawing:
     text = sentence(kind, layers)
     figure = ridges(_KINDS[kind], _evenly(layers), f"{_ABOUT[kind]}, from early (pale, back) to late (dark, front).")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=PIXELS_AN_INCH)
+    lettered(figure).savefig(buffer, format="png", dpi=PIXELS_AN_INCH)
     uri = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
     return Drawing(_KINDS[kind], text, uri, GROUP, round(96 * figure.get_figwidth()))
 

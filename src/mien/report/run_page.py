@@ -21,7 +21,7 @@ from mien.data import dataset as datasets
 from mien.evaluate.answered import Answered, read_answers
 from mien.evaluate.bound import again
 from mien.evaluate.compare_runs import flatten
-from mien.evaluate.history import read_history
+from mien.evaluate.history import best_epoch, read_history, unfinished
 from mien.evaluate.metrics import Metrics, measure
 from mien.evaluate.report import Curves, ReportContext, Verdict, page
 from mien.evaluate.truth import FERPLUS, LABELS, over
@@ -37,7 +37,7 @@ _NO_IDS: NDArray[np.int64] = np.zeros(0, np.int64)
 class Written:
     """A report: its file, size in bytes, figures (None without an evaluation), verdicts, and what is missing.
 
-    Of what is missing each has the command that makes it.
+    Of what is missing each has the command that makes it. `tta` is the figures' test-time augmentation; "" for none.
     """
 
     path: Path
@@ -46,6 +46,7 @@ class Written:
     verdicts: tuple[Verdict, ...]
     drawings: int
     missing: tuple[tuple[str, str], ...]
+    tta: str = ""
 
 
 def write_run_report(run: RunDir, *, data: Path | None = None, out: Path | None = None) -> Written:
@@ -64,7 +65,17 @@ def write_run_report(run: RunDir, *, data: Path | None = None, out: Path | None 
     path = out or run.report
     text = page(context, metrics)
     write_text(path, text)
-    return Written(path, len(text.encode()), metrics, context.verdicts, len(context.drawings), context.missing)
+    answers = _answers(run)
+    tta = answers.tta if answers and metrics else "none"
+    return Written(
+        path=path,
+        size=len(text.encode()),
+        metrics=metrics,
+        verdicts=context.verdicts,
+        drawings=len(context.drawings),
+        missing=context.missing,
+        tta="" if tta == "none" else tta,
+    )
 
 
 def run_context(run: RunDir, *, data: Path | None = None) -> tuple[ReportContext, Metrics | None]:
@@ -84,7 +95,7 @@ def run_context(run: RunDir, *, data: Path | None = None) -> tuple[ReportContext
         probabilities=shown.probabilities,
         curves=_curves(run, marks(verdicts)),
         facts=_facts(run),
-        notes=_notes(answers),
+        notes=(*_notes(answers), *unfinished(run)),
         diagnosis=diagnosis,
         verdicts=verdicts,
         drawings=(*drawings, *over_training(run)),
@@ -126,7 +137,12 @@ def _images(run: RunDir, answers: Answered, rows: NDArray[np.int64], data: Path 
     path = data or (Path(known) if known and Path(known).is_dir() else None)
     if path is None:
         return None
-    packed = datasets.load(path)
+    try:
+        packed = datasets.load(path)
+    except MienError:  # what is there now is no packed set, and pictures are no must
+        if data is not None:
+            raise
+        return None
     if packed.info.fingerprint == answers.fingerprint:
         return packed.images[rows]
     if data is None:
@@ -142,22 +158,20 @@ def _curves(run: RunDir, marked: Mapping[int, str]) -> Curves | None:
     rows = [row for row in read_history(run) if "val_accuracy" in row]
     if not rows:
         return None
-    return Curves.of_rows(rows, _best_epoch(run, rows), marks={e: m for e, m in marked.items() if e <= len(rows)})
-
-
-def _best_epoch(run: RunDir, rows: Sequence[Mapping[str, float]]) -> int:
-    """As training chose it: the first epoch with the best figure of `stopping.metric`."""
-    recipe = recipes.read(str(run.recipe))
-    if recipe.data.train_on_val:
-        return len(rows)
-    column, sign = ("val_loss", -1) if recipe.stopping.metric == "loss" else ("val_accuracy", 1)
-    return max(range(len(rows)), key=lambda i: (sign * rows[i][column], -i)) + 1
+    counts = run.read_json(run.data).get("counts", {}) if run.data.is_file() else {}
+    return Curves.of_rows(
+        rows,
+        best_epoch(recipes.read(str(run.recipe)), rows),
+        marks={e: m for e, m in marked.items() if e <= len(rows)},
+        val_count=sum(counts.get("val", {}).values()),
+    )
 
 
 def _notes(answers: Answered | None) -> tuple[str, ...]:
     if answers is None:
         return ()
-    notes = [] if answers.tta == "none" else [f"Measured with test-time augmentation {answers.tta}."]
+    views = f"Measured with test-time augmentation {answers.tta}; the curves are without."
+    notes = [] if answers.tta == "none" else [views]
     if votes := answers.facts["scores"].get(FERPLUS):
         ends = votes["accuracy_interval"]
         notes.append(
