@@ -84,7 +84,8 @@ def test_the_command_ends_with_three_lines_in_words_and_the_report(
     assert "of 14 drawn faces that training never saw were given the label they carry" in words
     assert "Least often: " in words
     assert "answers as the weights do" in words
-    assert words.strip().splitlines()[-1] == f"Open the report: {made[0].report}"
+    assert words.strip().splitlines()[-2] == f"Open the report: {made[0].report}"
+    assert words.strip().splitlines()[-1].startswith("Go on with: mien diagnose ")
 
 
 def test_json_is_one_object(
@@ -163,7 +164,9 @@ def _shortcut(monkeypatch: pytest.MonkeyPatch, *, until: str) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(verb, "run_demo", partial(demo.run_demo, settings=(*TINY, "train.epochs=1")))
+    monkeypatch.setattr(
+        verb, "run_demo", partial(demo.run_demo, settings=(*TINY, "train.epochs=1", "schedule.warmup_epochs=0"))
+    )
     monkeypatch.setattr(demo, until, interrupt)
 
 

@@ -22,7 +22,7 @@ SOURCES = Path(__file__).parents[1] / "src"
 # The parts of mien, and which others each may use. `runtime` is what predicts; `export` is the rest of deploy.
 RUNTIME = {
     *("deploy", "deploy.runtime", "deploy.pictures", "deploy.locate", "deploy.onnx_file", "deploy.answers"),
-    *("deploy.photos", "deploy.annotate", "deploy.shipped", "deploy.card_data"),
+    *("deploy.photos", "deploy.annotate", "deploy.fonts", "deploy.shipped", "deploy.card_data"),
 }
 MAY_USE: dict[str, set[str]] = {
     "core": set(),

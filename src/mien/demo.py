@@ -179,6 +179,7 @@ def _commands(out: Path) -> tuple[tuple[str, str], ...]:
     return (
         (f"mien predict {fresh} --model {run}", "Ask the trained model about pictures of faces, or a folder of them."),
         (f"mien eval {run} {packed} --split test --tta flip", "Measure it again, each picture also mirrored."),
+        (f"mien diagnose {run}", "What holds it back, in plain words."),
         ("mien data import fer2013.csv --out fer2013", "The same with real pictures: FER2013, or folders by label."),
         ("mien train fer2013 --recipe mien-s", "Train on them. `mien recipes` lists the recipes and their times."),
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -159,7 +161,12 @@ def test_a_packed_set_without_labels_becomes_a_submission_by_row_numbers(
         (["a.png", "--labels", "fer2014"], "did you mean 'fer2013'"),
         (["a.png", "--model", "absent.onnx"], "no such model"),
         (["a.png", "--batch-size", "0"], "batch-size"),
-        ([], "Missing argument"),
+        (["a.png", "--split", "nonsense"], "--split nonsense: none of these is a packed data set"),
+        (["a.png", "--csv", "b"], "b: is a folder"),
+        (["a.png", "--submission", "b"], "b: is a folder"),
+        (["a.png", "--csv", "a.png/out.csv"], "a.png is a file, not a folder"),
+        (["a.png", "--draw", "notes.txt"], "notes.txt: is a file, not a folder"),
+        ([], "argument PATHS is missing"),
     ],
 )
 def test_wrong_use_exits_with_two_and_says_what(
@@ -172,8 +179,74 @@ def test_wrong_use_exits_with_two_and_says_what(
 ) -> None:
     monkeypatch.chdir(faces)
     (faces / "empty").mkdir()
-    assert mien(["predict", "--model", str(model.path), *arguments]) == 2
-    assert message in capsys.readouterr().err
+    assert mien(["predict", "--model", str(model.path), "--json", *arguments]) == 2
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert shown.out == "", "what cannot be written is said before anything is printed"
+
+
+def contest(packed: Path) -> Path:
+    """A packed set without labels, from a table."""
+    source = [f"test.csv#{i}" for i in range(6)]
+    table = dataset.make_table(label=np.full(6, -1), split=np.full(6, "test"), source=source, images=FACES)
+    dataset.save(packed, FACES, table, dataset.describe("contest", FER2013, FACES, table))
+    return packed
+
+
+def test_drawings_of_a_packed_set_above_stay_in_the_folder_of_drawings(
+    model: Linear, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = contest(tmp_path / "packed") / "inside"
+    inside.mkdir()
+    monkeypatch.chdir(inside)
+    assert mien(["predict", "..", "--model", str(model.path), "--draw", "drawn"]) == 0
+    assert len(list((inside / "drawn" / "packed").iterdir())) == 6
+    assert {path.name for path in inside.iterdir()} == {"drawn"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are text")
+def test_names_that_are_no_text_reach_every_file_as_they_are(
+    model: Linear, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    Image.fromarray(FACES[0]).save(tmp_path / name, "PNG")
+    out, ids = tmp_path / "out.csv", tmp_path / "ids.csv"
+    asked = ["predict", str(tmp_path / name), "--model", str(model.path), "--csv", str(out), "--submission", str(ids)]
+    assert subprocess.run([sys.executable, "-m", "mien", *asked, "--json"], check=False).returncode == 0
+    assert b"caf\xe9.png," in out.read_bytes()
+    assert b"\ncaf\xe9," in ids.read_bytes()
+    told = json.loads(capfdbinary.readouterr().out)["predictions"][0]["source"]
+    assert os.fsencode(told) == os.fsencode(tmp_path / name)
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_files_are_whole_where_nobody_reads_what_is_printed(model: Linear, faces: Path, more: list[str]) -> None:
+    out = faces.parent / "out.csv"
+    asked = ["predict", str(faces), "--model", str(model.path), "--batch-size", "1", *more]
+    for unbuffered in ("", "1"):
+        done = closed([*asked, "--csv", str(out)], unbuffered=unbuffered)
+        assert (done.returncode, done.stderr) == (141, "")
+        assert len(read_csv(out)) == 7
+        out.unlink()
+    done = closed(asked, unbuffered="1")
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def closed(arguments: list[str], *, unbuffered: str) -> subprocess.CompletedProcess[str]:
+    """Run mien with a standard output that is closed at the other end."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "mien", *arguments],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+    finally:
+        os.close(writing)
 
 
 def test_a_packed_set_without_pyarrow_names_what_to_install(

@@ -204,3 +204,25 @@ def test_the_verb_writes_measures_and_tells(
     model = exported_run / "export" / "model.onnx"
     assert mien(["quantize", str(model), str(structured_set.path), "--out", str(model)]) == 2
     assert "would be replaced" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--split", "nosplit"], "no picture in split 'nosplit'"),
+        (["--out", "."], "is a folder"),
+    ],
+)
+def test_what_cannot_be_measured_or_written_is_said_before_the_work(
+    more: list[str],
+    message: str,
+    exported_run: Path,
+    structured_set: Dataset,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert mien(["quantize", str(exported_run), str(structured_set.path), "--out", "small.onnx", *more]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from PIL import Image
 import mien
 from mien.core.errors import MienError
 from mien.core.labels import FER2013, FERPLUS8, LabelSet
+from mien.core.rundir import RunDir
 from mien.data.formats.base import Shape
 from mien.data.formats.resize import resize
 from mien.deploy import shipped
@@ -332,3 +334,10 @@ def test_the_public_names_of_mien_are_there_and_no_others() -> None:
     assert {"Predictor", "Prediction", "MienError", "__version__"} <= set(dir(mien))
     with pytest.raises(AttributeError, match="no attribute 'Predicter'"):
         mien.Predicter  # noqa: B018
+
+
+def test_a_model_is_called_by_its_run_or_by_its_file(exported_run: Path, tmp_path: Path) -> None:
+    assert Predictor(exported_run).name == exported_run.name
+    elsewhere = Path(shutil.copy(RunDir(exported_run).exported, tmp_path / "mine.v2.onnx"))
+    assert Predictor(elsewhere).name == "mine.v2"
+    assert Predictor("expression-s").name == "expression-s"

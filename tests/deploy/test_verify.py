@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from mien.core.errors import MienError
 from mien.core.labels import FER2013
 from mien.data import dataset
 from mien.data.dataset import Dataset
+from mien.deploy.card_data import card_path
+from mien.deploy.locate import model_file
+from mien.deploy.quantize import store_half
 from mien.deploy.verify import HeadAgreement, VerifyReport, verify
 from mien.models.store import read_weights, save_weights
 
@@ -129,3 +133,39 @@ def test_data_that_moved_are_asked_for(run: Path, capsys: pytest.CaptureFixture[
     (run / "data.json").write_text('{"path": "/nowhere/packed"}')
     assert mien(["verify", str(run)]) == 2
     assert "--data PACKED" in capsys.readouterr().err
+
+
+def test_a_file_is_not_compared_with_itself(
+    run: Path, structured_set: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = run.rename(run.with_name("my run")) / "export" / "model.onnx"
+    assert mien(["verify", str(model), str(structured_set.path)]) == 2
+    told = capsys.readouterr().err
+    assert "nothing to compare" in told
+    assert shlex.split(told.split("→ ")[1]) == ["mien", "verify", "RUN", "--model", str(model)]
+    card_path(model).touch()
+    assert mien(["verify", str(model), str(structured_set.path)]) == 2
+    assert "mien verify --card" in capsys.readouterr().err
+
+
+def test_a_shipped_model_is_answered_with_its_card(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mien.cli.verify.shipped", lambda: ("expression-s",))
+    assert mien(["verify", "expression-s", "packed"]) == 2
+    assert "mien verify --card expression-s packed measures what its card says" in capsys.readouterr().err
+
+
+def test_a_smaller_file_of_the_export_may_be_compared(run: Path, structured_set: Dataset) -> None:
+    half = store_half(run / "export" / "model.onnx", run / "half.onnx")
+    assert verify(run, half, structured_set, tolerance=0.1).passed
+    assert not verify(run, half, structured_set, tolerance=0).passed
+
+
+def test_the_way_out_of_a_run_with_a_space_in_its_name_can_be_pasted(run: Path) -> None:
+    (run / "export" / "model.onnx").unlink()
+    spaced = run.rename(run.with_name("my run"))
+    with pytest.raises(MienError) as error:
+        model_file(spaced)
+    assert shlex.split(error.value.hint or "") == ["mien", "export", str(spaced)]

@@ -58,7 +58,12 @@ def test_data_rules_are_taken_over() -> None:
     [
         ({"stpes": []}, "unknown ladder key in l.toml: 'stpes'"),
         ({"steps": [{"name": "a", "form": "b"}]}, "unknown ladder key in l.toml: 'steps.1.form'"),
-        ({"steps": [{"name": "a", "data": {"times": 0}}]}, "steps.1.data.times = 0"),
+        ({"steps": [{"name": "a", "data": {"times": 0}}]}, "steps.1.data.times = 0 must be at least 1"),
+        ({"steps": [{"name": "a", "data": 3}]}, "steps.1.data = 3 must be a table"),
+        ({"steps": [{"name": "a", "data": {"drp": []}}]}, "did you mean 'steps.1.data.drop'"),
+        ({"steps": 3}, "steps = 3 must be a list"),
+        ({"steps": ["a"]}, "steps.1 = 'a' must be a table"),
+        ({"steps": [{"name": "a", "set": "x=1"}]}, "steps.1.set = 'x=1' must be a list"),
         ({"steps": [{"name": "a"}, {"name": "a"}]}, "two steps are called 'a'"),
         ({"steps": [{"name": "a", "from": "b"}]}, "unknown earlier step"),
         ({"steps": [{"name": "a"}, {"name": "b", "snapshots": 3, "set": ["train.epochs=2"]}]}, "b averages snapshots"),
@@ -93,6 +98,22 @@ def test_snapshots_that_nobody_keeps_are_named_before_anything_trains() -> None:
     steps = [{"name": "a", "set": ["average.snapshots=2"]}, {"name": "b", "snapshots": 3}]
     with pytest.raises(MienError, match="b averages 3 snapshots, its recipe keeps 2"):
         ladders.plan(built(steps=steps))
+
+
+def test_ensembles_after_each_other_are_of_the_same_runs() -> None:
+    steps = [
+        {"name": "a", "set": ["average.snapshots=5"]},
+        {"name": "two", "snapshots": 2},
+        {"name": "five", "snapshots": 5},
+        {"name": "b", "set": ["train.epochs=20"]},
+    ]
+    told = [(one.step.name, one.before, one.trained) for one in ladders.plan(built(steps=steps))]
+    assert told == [("a", None, "a"), ("two", "a", "a"), ("five", "two", "a"), ("b", "five", "b")]
+
+
+def test_another_recipe_keeps_the_data_so_that_the_steps_can_be_compared() -> None:
+    steps = [{"name": "a", "data": {"drop": ["angry"]}}, {"name": "b", "recipe": "dexpression"}]
+    assert ladders.plan(built(steps=steps))[1].data.drop == ("angry",)
 
 
 def test_the_command_lists_a_ladder_and_names_unknown_ones(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

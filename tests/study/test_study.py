@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,14 @@ import pytest
 from mien.cli.app import run as cli
 from mien.core.errors import MienError
 from mien.data.dataset import Dataset
+from mien.study import ladder as ladders
+from mien.study import report
+from mien.study import run as runs
 from mien.study.compare import paired
 from mien.study.ladder import DataRule
 from mien.study.rules import ruled, zoom
+from mien.study.run import _compared as compared
+from mien.study.run import study
 
 LADDER = """
 recipe = "demo"
@@ -100,6 +106,50 @@ def test_one_pair_has_no_interval_and_no_pair_no_difference() -> None:
     assert paired({0: 0.5}, {1: 0.4}) is None
 
 
+def run_of(seed: int, *, last: float, best: float | None = None) -> dict[str, float]:
+    row = {"seed": seed, "last_val_accuracy": last, "truth": last}
+    return row if best is None else row | {"best_val_accuracy": best}
+
+
+def test_steps_are_compared_by_a_figure_that_both_have() -> None:
+    before = {"name": "a", "before": None, "runs": [run_of(0, last=0.5, best=0.9)]}
+    trained = {"name": "b", "before": "a", "runs": [run_of(0, last=0.7, best=0.8)]}
+    ensemble = {"name": "c", "before": "a", "runs": [run_of(0, last=0.6)]}
+    figure = "best_val_accuracy"
+    assert compared(trained, before, figure)["difference"]["mean"] == pytest.approx(-0.1)
+    shown = compared(ensemble, before, figure)
+    assert shown["difference"]["mean"] == pytest.approx(0.1)
+    assert shown["compared_by"] == "last_val_accuracy"
+    after = compared({**trained, "before": "c"}, ensemble, figure)
+    assert after["difference"]["mean"] == pytest.approx(0.1)
+    assert "compared_by" not in compared(after, before, figure)
+    cell = report.cells({**shown, "claim": "", "seconds": 0, "parameters": 1}, [])[1]
+    assert cell == "+10.0 vs a, val, last epoch"
+
+
+@pytest.mark.parametrize("name", ["ladder.json", "study.json"])
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_a_damaged_file_of_a_study_is_named(bar_set: Dataset, tmp_path: Path, name: str, text: str) -> None:
+    ladder = ladders.build({"recipe": "demo", "steps": [{"name": "a"}]}, source="l")
+    runs._begin(tmp_path, ladder, (), bar_set)
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(MienError, match=rf"{name}: damaged") as error:
+        study(bar_set, ladder, tmp_path, never)
+    assert "delete it" in (error.value.hint or "")
+
+
+def never(*_: object, **__: object) -> Any:
+    raise AssertionError("trained")
+
+
+def test_snapshots_of_a_step_that_was_never_trained_name_it(bar_set: Dataset, tmp_path: Path) -> None:
+    steps = [{"name": "a"}, {"name": "two", "snapshots": 2}, {"name": "three", "snapshots": 3}]
+    tree = {"recipe": "demo", "set": ["average.snapshots=3"], "steps": steps}
+    with pytest.raises(MienError, match="whose snapshots three could average") as error:
+        study(bar_set, ladders.build(tree, source="l"), tmp_path, never, only=("three",))
+    assert "--step a" in (error.value.hint or "")
+
+
 def test_a_ladder_is_climbed_and_resumed(
     bar_set: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,13 +169,16 @@ def test_a_ladder_is_climbed_and_resumed(
     assert len((out / "study.csv").read_text(encoding="utf-8").splitlines()) == 7
     assert (out / "study.png").read_bytes().startswith(b"\x89PNG")
 
-    def never(*_: object, **__: object) -> None:
-        raise AssertionError("trained again")
-
     monkeypatch.setattr("mien.train.repeat.train", never)
     assert cli(command) == 0
     assert json.loads(capsys.readouterr().out)["steps"] == told["steps"]
     assert cli([*command, "--step", small["name"]]) == 0
     assert json.loads(capsys.readouterr().out)["steps"] == told["steps"], "what was measured before stays"
-    assert cli([*command, "--set", "train.epochs=1"]) == 2
+    file.write_text(f'figure = "best_val_accuracy"\n{LADDER}', encoding="utf-8")
+    assert cli([*command, "--step", ensemble["name"]]) == 0
+    _, ensemble, small = json.loads(capsys.readouterr().out)["steps"]
+    best = [run["best_val_accuracy"] for run in (*small["runs"], *base["runs"])]
+    assert small["difference"]["mean"] == pytest.approx((sum(best[:2]) - sum(best[2:])) / 2), "by the new figure"
+    assert ensemble["compared_by"] == "last_val_accuracy"
+    assert cli([*command, "--set", "train.epochs=3"]) == 2
     assert "another settings" in capsys.readouterr().err

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.exceptions import StorageInternalError
+from optuna.trial import Trial, TrialState
 
 from mien.core.errors import MienError
+from mien.core.rundir import RunDir
+from mien.train.checkpoint import NAME, Progress
 from mien.tune import run as search
 from mien.tune import slots
 from mien.tune.space import Key, Space
@@ -108,3 +116,151 @@ def test_a_failure_of_a_trial_that_was_declared_lost_is_nobodys_result(
     done = search._do(None, SPACE, study, trial, tmp_path, None)  # type: ignore[arg-type]
     assert not done
     assert slots.ERROR not in study.trials[trial.number].user_attrs
+
+
+def taken(study: optuna.Study, attempts: int = 3) -> Trial:
+    slots.write_missing(study, POINTS[:1], attempts=attempts)
+    trial = slots.take(study)
+    assert trial is not None
+    return trial
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_a_trial_that_was_interrupted_often_is_tried_again(
+    stop: type[BaseException], study: optuna.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise stop
+
+    monkeypatch.setattr(search, "_train", interrupted)
+    for attempt in range(1, 6):
+        trial = taken(study, attempts=2)
+        assert trial.user_attrs[slots.ATTEMPT] == attempt
+        with pytest.raises(stop):
+            search._do(None, SPACE, study, trial, tmp_path, None)  # type: ignore[arg-type]
+        assert slots.left(study, POINTS[:1], attempts=2) == 1
+    for _ in range(2):  # what dies without saying so still has an end
+        slots.fail(study, taken(study, attempts=2).number)
+    assert slots.left(study, POINTS[:1], attempts=2) == 0
+
+
+def test_an_error_of_the_program_counts_as_a_loss(
+    study: optuna.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(search, "_train", defect)
+    with pytest.raises(ZeroDivisionError):
+        search._do(None, SPACE, study, taken(study), tmp_path, None)  # type: ignore[arg-type]
+    assert slots.losses(study.get_trials())[0] == 1
+
+
+def test_an_attempt_goes_on_from_the_last_that_had_saved_something(tmp_path: Path) -> None:
+    first, second, third = (RunDir(tmp_path / f"0000-{number}") for number in (1, 2, 3))
+    first.resume.mkdir(parents=True)
+    first.recipe.write_text("", encoding="utf-8")
+    (first.resume / NAME).write_text("nine epochs", encoding="utf-8")
+    second.resume.mkdir(parents=True)  # died before it had copied anything
+    assert search._inherit(third, [second, first])
+    assert (third.resume / NAME).read_text(encoding="utf-8") == "nine epochs"
+    assert not search._inherit(second, [])
+
+
+def test_a_trial_declared_lost_before_its_result_was_told_has_none(
+    study: optuna.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = taken(study)
+
+    def lost_after_training(*_: object) -> tuple[TrialState, float]:
+        slots.fail(study, trial.number)  # as another process does
+        return TrialState.COMPLETE, 0.5
+
+    monkeypatch.setattr(search, "_train", lost_after_training)
+    assert not search._do(None, SPACE, study, trial, tmp_path, None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="nan"):
+        slots.tell(study, taken(study), math.nan, TrialState.COMPLETE)
+
+
+def test_beats_go_on_after_the_storage_was_away_for_a_moment(
+    study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial, beats, enough = taken(study), [0], threading.Event()
+
+    def flaky(_: str, value: int) -> None:
+        beats.append(value)
+        if len(beats) == 3:
+            raise StorageInternalError("restarting")
+        if len(beats) == 6:
+            enough.set()
+
+    monkeypatch.setattr(trial, "set_user_attr", flaky)
+    with slots.beating(trial, 0.01):
+        assert enough.wait(20)
+    assert beats[:6] == [0, 1, 2, 3, 4, 5]
+
+
+def finished(*accuracies: float, votes: float | None = None) -> Progress:
+    more = {} if votes is None else {"val_ferplus_accuracy": votes}
+    rows: list[dict[str, float | int]] = [{"epoch": n, "val_accuracy": a} | more for n, a in enumerate(accuracies, 1)]
+    # The best epoch is that of the least loss, where the recipe stops by it.
+    return Progress(epoch=len(rows), best_epoch=1, rows=rows)
+
+
+def test_a_trial_is_judged_by_its_last_epoch_or_its_highest() -> None:
+    highest = SPACE.model_copy(update={"figure": "best_val_accuracy"})
+    assert search.figure(finished(0.3, 0.6, 0.5), SPACE) == 0.5
+    assert search.figure(finished(0.3, 0.6, 0.5), highest) == 0.6
+
+
+def test_where_validation_has_votes_only_they_judge() -> None:
+    assert search.figure(finished(math.nan, votes=0.4), SPACE) == 0.4
+    with pytest.raises(MienError, match="no validation picture has a label or votes"):
+        search.figure(finished(math.nan), SPACE)
+
+
+def test_only_before_the_last_epoch_is_a_trial_given_up() -> None:
+    inner = SimpleNamespace(epoch=lambda _: None)
+    told: dict[int, float] = {}
+    trial: Any = SimpleNamespace(report=lambda value, epoch: told.update({epoch: value}), should_prune=lambda: True)
+    watcher = search._Reporting(inner, trial, epochs=2)  # type: ignore[arg-type]
+    with pytest.raises(optuna.TrialPruned):
+        watcher.epoch({"epoch": 1, "val_accuracy": 0.1})
+    watcher.epoch({"epoch": 2, "val_accuracy": 0.2})
+    assert told == {1: 0.1, 2: 0.2}
+
+
+def test_a_study_is_held_to_the_recipe_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text("[train]\nepochs = 9\n", encoding="utf-8")
+    space = SPACE.model_copy(update={"recipe": str(file)})
+    study = open_study(space, "data", url=sqlite_url(tmp_path))
+    open_study(space, "data", url=sqlite_url(tmp_path))
+    file.write_text('about = "nine epochs"\n[train]\nepochs = 9\n', encoding="utf-8")
+    open_study(space, "data", url=sqlite_url(tmp_path))
+    file.write_text("[train]\nepochs = 8\n", encoding="utf-8")
+    with pytest.raises(MienError, match="has another recipe"):
+        open_study(space, "data", url=sqlite_url(tmp_path))
+    study._storage.set_study_user_attr(study._study_id, "recipe", '{"train": {"epochs": 8}}')
+    open_study(space, "data", url=sqlite_url(tmp_path))  # keys that are newer than the study have their defaults
+
+
+def test_a_study_of_a_mien_that_noted_no_recipe_goes_on(tmp_path: Path) -> None:
+    old = optuna.create_study(storage=sqlite_url(tmp_path), study_name="s", direction="maximize")
+    assert "recipe" not in old.user_attrs
+    assert "recipe" in open_study(SPACE, "data", url=sqlite_url(tmp_path)).user_attrs
+
+
+def test_the_database_lies_in_the_folder_whatever_that_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "q?x #1 %20"
+    open_study(SPACE, "data", url=sqlite_url(folder))
+    assert (folder / "tune.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+def test_a_damaged_database_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    (tmp_path / "tune.db").write_bytes(b"no database at all" * 99)
+    with pytest.raises(MienError, match=r"tune\.db: no storage of a search, or damaged \(file is not") as error:
+        open_study(SPACE, "data", url=sqlite_url(tmp_path))
+    assert "--out" in (error.value.hint or "")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mien.cli.app import run as cli
+from mien.core.errors import MienError
 from mien.data.dataset import Dataset
 from mien.tune.space import read
 from mien.tune.storage import open_study, sqlite_url
@@ -103,3 +104,19 @@ def test_tpe_prunes_resumes_and_writes_its_report(
     assert len((out / "tune.csv").read_text(encoding="utf-8").splitlines()) == 4
     assert cli(command) == 0
     assert json.loads(capsys.readouterr().out)["done_here"] == 0
+
+
+def test_a_trial_without_a_result_is_named_and_exits_with_1(
+    bar_set: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverged(*_: object) -> None:
+        raise MienError("the loss became nan [/b]")
+
+    monkeypatch.setattr("mien.tune.run.train", diverged)
+    space, out = write(tmp_path / "tiny.toml", rate=""), tmp_path / "x[/b]"
+    command = ["tune", str(bar_set.path), "--space", str(space), "-o", str(out)]
+    assert cli(command) == 1
+    shown = capsys.readouterr()
+    assert "mien: trial 0 has no result: the loss became nan [/b]" in shown.err
+    assert "no trial came to its end" in shown.out
+    assert cli([*command, "--json"]) == 1

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import sys
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
 from mien import __version__
-from mien.core.errors import MienError, MissingExtraError, unknown_name
+from mien.cli.output import UNREAD, drop_unread, flush, tolerate_any_text
+from mien.cli.usage import Verbs, system_error, usage_error
+from mien.core.errors import MienError, MissingExtraError
 
 # verb: (module with an `app`, one line of help, extra that the verb needs)
 VERBS: dict[str, tuple[str, str, str | None]] = {
@@ -43,7 +46,7 @@ VERBS: dict[str, tuple[str, str, str | None]] = {
 }
 
 
-class LazyVerbs(TyperGroup):
+class LazyVerbs(Verbs):
     """Loads a verb's module when the verb is used, so that `mien predict` never imports torch."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
@@ -53,10 +56,13 @@ class LazyVerbs(TyperGroup):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text, _) in VERBS.items()])
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args[0] not in VERBS and not args[0].startswith("-"):
-            raise unknown_name("verb", args[0], VERBS)
-        return super().resolve_command(ctx, args)
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:  # Typer makes an exit code of it, without a word
+            if os.environ.get("RANK", "0") == "0":
+                typer.echo("; ".join(["mien: interrupted", *filter(None, [str(error)])]), err=True)
+            raise
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         if cmd_name not in VERBS:
@@ -82,7 +88,28 @@ def _root(
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command line and return its exit code: 0 done, 1 a failed check, 2 wrong use, 130 interrupted."""
+    """Run the command line and return its exit code.
+
+    0 done, 1 a failed check, 2 wrong use, 130 interrupted, 141 nobody reads the output to its end.
+    """
+    try:
+        code = _run(arguments)
+        flush()
+    except BrokenPipeError:
+        drop_unread()
+        return UNREAD
+    except SystemExit as ended:
+        # Typer ends the process with 1 where a pipe is closed.
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        drop_unread()
+        return UNREAD
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
     try:
         result: Any = typer.main.get_command(app).main(arguments, prog_name="mien", standalone_mode=False)
     except MienError as error:
@@ -94,8 +121,10 @@ def run(arguments: list[str]) -> int:
             raise
         typer.echo(f"mien: {missing}", err=True)
         return 2
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        typer.echo(f"mien: {error}", err=True)
+        typer.echo(f"mien: {system_error(error)}", err=True)
         return 2
     except (typer.Abort, KeyboardInterrupt):
         return 130
@@ -103,7 +132,11 @@ def run(arguments: list[str]) -> int:
         # Typer's own usage errors know how to show themselves; anything else is a defect and keeps its trace.
         if not hasattr(error, "show"):
             raise
-        error.show()
+        verb = arguments[0] if arguments and arguments[0] in VERBS else None
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+        else:
+            typer.echo(f"mien: {usage_error(error, verb)}", err=True)
         return 2
     return int(result) if isinstance(result, int) else 0
 
@@ -116,5 +149,10 @@ def _missing_extra(arguments: list[str], error: ModuleNotFoundError) -> MissingE
 
 
 def main() -> None:
-    """Entry point of the `mien` command."""
+    """Entry point of the `mien` command. Asked to end, it clears away what is half-written, as for Ctrl-C."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, lambda given, _: sys.exit(128 + given))
+    tolerate_any_text()
     sys.exit(run(sys.argv[1:]))

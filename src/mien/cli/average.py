@@ -8,12 +8,13 @@ import typer
 
 from mien.cli.output import console, print_json
 from mien.core import recipe as recipes
+from mien.core.errors import command as shell
 from mien.core.rundir import RunDir
 from mien.data import dataset
 from mien.train.soup import average_weights
 from mien.train.store import snapshots
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
@@ -33,5 +34,5 @@ def command(
     if as_json:
         print_json({"weights": str(target), "averaged": [str(path) for path in chosen]})
         return
-    console.print(f"mean of {len(chosen)} → {target}")
-    console.print(f"[dim]mien eval {target} {packed.path}[/dim]")
+    console.print(f"mean of {len(chosen)} → {target}", markup=False)
+    console.print(shell("eval", target, packed.path), style="dim", markup=False)

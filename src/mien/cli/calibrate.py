@@ -17,7 +17,7 @@ from mien.explain.calibrate import Calibration, calibrate, store
 from mien.models.store import digest
 from mien.train.machine import check_device
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

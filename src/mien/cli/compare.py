@@ -15,7 +15,7 @@ from mien.evaluate.compare import SURE
 from mien.evaluate.compare_plot import overlaid
 from mien.evaluate.compare_runs import Comparison, Pair, compare_runs
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

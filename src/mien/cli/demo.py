@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 
 import typer
+from rich.markup import escape
 
 from mien.cli.output import console, print_json
 from mien.cli.watch import Bar
@@ -15,14 +17,14 @@ from mien.demo import NOTE, Demo, run_demo
 from mien.evaluate.report_words import best_and_worst, headline
 from mien.train.loop import Watcher
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
 def command(
     out: Path = typer.Option(Path("mien-demo"), "--out", "-o", help="Folder for everything that is made."),
     seed: int = typer.Option(0, min=0, help="Decides the faces and the training."),
-    faces: int = typer.Option(3000, min=100, help="How many faces to draw."),
+    faces: int = typer.Option(3000, min=100, help="How many faces to draw; a few hundred teach little."),
     force: bool = typer.Option(False, "--force", help="Replace an earlier demo."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
 ) -> None:
@@ -56,7 +58,7 @@ class _Steps:
     def say(self, step: str) -> None:
         self._stop_bar()
         if not self.quiet:
-            console.print(f"[dim]{time.perf_counter() - self.started:5.1f} s[/dim]  {step}")
+            console.print(f"[dim]{time.perf_counter() - self.started:5.1f} s[/dim]  {escape(step)}")
 
     def watch(self, recipe: Recipe) -> Watcher:
         self.bar = Bar(recipe)
@@ -79,6 +81,7 @@ def _print(made: Demo) -> None:
     console.print(f"The exported file {made.model} {verdict}.", markup=False)
     console.print(f"\n{NOTE}", style="dim", markup=False)
     console.print(f"\nOpen the report: {made.report}", markup=False)
+    console.print(f"Go on with: mien diagnose {shlex.quote(str(made.out / 'run'))}", markup=False)
 
 
 def _facts(made: Demo) -> dict[str, object]:

@@ -13,7 +13,7 @@ from mien.diagnose.judge import Diagnosis
 from mien.diagnose.verdict import NOT_MEASURED
 from mien.train.diagnosis import examine
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 SHOWN = 3
 
 
@@ -50,6 +50,6 @@ def _print(diagnosis: Diagnosis, run: RunDir) -> None:
         console.print(f"Notes, no faults: {noted}", style="dim", markup=False)
     more = len(faults) - SHOWN
     rest = f"{more} more in " if more > 0 else ""
-    console.print(f"[dim]{rest}{run.diagnosis}[/dim]")
+    console.print(f"{rest}{run.diagnosis}", style="dim", markup=False)
     if diagnosis.facts["not_looked_at"]:
         console.print(f"not looked at: {'; '.join(diagnosis.facts['not_looked_at'])}", style="dim", markup=False)

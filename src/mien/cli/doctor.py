@@ -10,7 +10,7 @@ from rich.markup import escape
 from mien.cli.output import bars, console, print_json
 from mien.core import recipe as recipes
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -19,13 +20,15 @@ from mien.evaluate.answerer import Answerer, Precision, Weights, open_answerer
 from mien.evaluate.bound import bound
 from mien.evaluate.ensemble import Ensemble
 from mien.evaluate.evaluate import ALL, Evaluation, Score, evaluate
+from mien.evaluate.history import unfinished
 from mien.evaluate.leaks import LeakFree
+from mien.evaluate.lettering import key
 from mien.evaluate.metrics import ClassMetrics, Interval, Metrics
 from mien.evaluate.truth import TITLES
 from mien.train.machine import check_device
 from mien.train.store import snapshots
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 MOST_COLUMNS, WIDEST = 12, 10
 
 
@@ -59,6 +62,8 @@ def command(
         evaluation = evaluate(
             _together(members), dataset, split=split, tta=tta, batch_size=batch_size, progress=advance
         )
+    if single and RunDir(model).recipe.is_file():
+        evaluation = replace(evaluation, notes=(*evaluation.notes, *unfinished(RunDir(model))))
     folder = out or (RunDir(model).evaluation if model.is_dir() and single else None)
     if folder is not None:
         results.write(folder, evaluation, dataset, weights=of)
@@ -95,7 +100,8 @@ def _print(evaluation: Evaluation, folder: Path | None) -> None:
     )
     for kind, score in evaluation.scores.items():
         _print_score(kind, score)
-    for note in evaluation.notes:
+    numbered = key(evaluation.answer_labels.names) if folder else ""
+    for note in filter(None, (*evaluation.notes, numbered)):
         console.print(f"\n[dim]{escape(note)}[/dim]")
     written = f"written to {folder}" if folder else "nothing written; --out FOLDER keeps predictions and plots"
     console.print(f"\n[dim]{escape(written)}[/dim]")

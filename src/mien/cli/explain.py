@@ -15,17 +15,29 @@ from mien.cli.output import console, print_json, progress
 from mien.core.errors import MienError
 from mien.core.rundir import data_of
 from mien.data import dataset as datasets
-from mien.evaluate.answerer import OnnxAnswerer, TorchAnswerer, Weights, model_file
+from mien.evaluate.answerer import Answerer, OnnxAnswerer, TorchAnswerer, Weights, model_file
+from mien.evaluate.lettering import key
+from mien.evaluate.report_words import near_chance
 from mien.explain.index import FILE, Shown
 from mien.explain.landmarks import find
-from mien.explain.run import INSIDE, OUTSIDE, Watch, chosen, explain
+from mien.explain.run import INSIDE, OUTSIDE, chosen, explain
 from mien.explain.subject import Subject, Tell, subject
 from mien.faces.centerface import default_detector
 from mien.models.store import digest, load_classifier
+from mien.page.words import plural
 from mien.train.machine import check_device
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 TOLD = 3
+# What the parts count on their way.
+COUNTED = {
+    "slices": "pictures",
+    "robustness": "levels",
+    "mistakes": "plots",
+    "attention": "labels",
+    "layers": "plots",
+    "architecture": "plots",
+}
 
 
 @app.command()
@@ -55,15 +67,19 @@ def command(
         raise MienError(f"{file}: an exported file cannot be looked into", hint="give its run or .safetensors file")
     made_of = digest(file).tensors
     with progress("pictures") as bar:
-        of = _asked(file, datasets.load(data or data_of(model)), split, check_device(device))
+        of = _asked(file, datasets.load(data or data_of(model)), split, check_device(device), bar)
         of = _with_landmarks(of, bar) if landmarks else of
-        shown = explain(of, folder, sections=parts, watch=_watch(bar), weights=made_of)
+    shown = explain(of, folder, sections=parts, watch=_watch, weights=made_of)
+    notes = [note for note in (near_chance(of.metrics), key(of.names)) if note]
     left_out = [name for name in INSIDE if file.suffix == ".onnx"]
     if as_json:
-        print_json({"folder": str(folder), "left_out": left_out, "shown": [asdict(one) for one in shown]})
+        facts = {"folder": str(folder), "notes": notes, "left_out": left_out}
+        print_json(facts | {"shown": [asdict(one) for one in shown]})
         return
+    for note in notes:
+        console.print(note, markup=False)
     _print(shown)
-    console.print(f"\n[dim]{len(shown)} pictures in {escape(str(folder))}, listed in {FILE}[/dim]")
+    console.print(f"\n[dim]{plural(len(shown), 'plot')} in {escape(str(folder))}, listed in {FILE}[/dim]")
     if left_out:
         console.print(f"[dim]not of an exported file: {', '.join(left_out)}[/dim]")
 
@@ -78,11 +94,17 @@ def _print(shown: list[Shown]) -> None:
         console.print(f"[bold]Also drawn[/bold]  {escape(', '.join(rest))}")
 
 
-def _asked(file: Path, dataset: datasets.Dataset, split: str, device: str) -> Subject:
+def _asked(file: Path, dataset: datasets.Dataset, split: str, device: str, bar: Progress) -> Subject:
+    task = bar.add_task("asking the model", total=int((dataset.split == split).sum()), note="")
+    answerer: Answerer
     if file.suffix == ".onnx":
-        return subject(OnnxAnswerer(file), None, dataset, split=split)
-    classifier = load_classifier(file)[0]
-    return subject(TorchAnswerer(classifier, name=str(file), device=device), classifier, dataset, split=split)
+        classifier, answerer = None, OnnxAnswerer(file)
+    else:
+        classifier = load_classifier(file)[0]
+        answerer = TorchAnswerer(classifier, name=str(file), device=device)
+    of = subject(answerer, classifier, dataset, split=split, progress=lambda done: bar.advance(task, done))
+    bar.remove_task(task)
+    return of
 
 
 def _with_landmarks(of: Subject, bar: Progress) -> Subject:
@@ -93,13 +115,10 @@ def _with_landmarks(of: Subject, bar: Progress) -> Subject:
     return replace(of, landmarks=points)
 
 
-def _watch(bar: Progress) -> Watch:
-    @contextmanager
-    def watch(name: str) -> Iterator[Tell]:
+@contextmanager
+def _watch(name: str) -> Iterator[Tell]:
+    """A line as a part begins, and a bar, or lines in a log, in what the part counts."""
+    with progress(COUNTED[name]) as bar:
+        bar.say(f"{name} …")
         task = bar.add_task(name, total=None, note="")
-        try:
-            yield lambda done, total: bar.update(task, completed=done, total=total)
-        finally:
-            bar.remove_task(task)
-
-    return watch
+        yield lambda done, total: bar.update(task, completed=done, total=total)

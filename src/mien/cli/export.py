@@ -7,9 +7,10 @@ from pathlib import Path
 import typer
 
 from mien.cli.output import console, print_json
+from mien.core.errors import command as shell
 from mien.deploy.export import Weights, export_run
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
@@ -28,4 +29,4 @@ def command(
         print_json({"model": str(path), "card": str(card), "bytes": size})
     else:
         console.print(f"{path}  {size / 1e6:.2f} MB\n{card}", markup=False)
-        console.print(f"mien verify {run} compares it with the weights", style="dim", markup=False)
+        console.print(f"{shell('verify', run)} compares it with the weights", style="dim", markup=False)

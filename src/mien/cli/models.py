@@ -17,7 +17,7 @@ from mien.models.describe import Description, describe
 from mien.models.describe import graph as drawn
 from mien.models.zoo import ZOO
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
@@ -83,7 +83,7 @@ def _show_list(nets: list[Description]) -> None:
 
 
 def _show(net: Description) -> None:
-    console.print(f"{net.name}: {net.description}; input {_sizes(net.input)}\n")
+    console.print(f"{net.name}: {net.description}; input {_sizes(net.input)}\n", markup=False)
     options = _table("option", "value", "meaning", right=0)
     for option in net.options:
         options.add_row(option.name, _plain(option.value), option.meaning)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from rich.console import Console
@@ -22,12 +23,75 @@ from rich.progress import (
 )
 from rich.text import Text
 
-console = Console(highlight=False, soft_wrap=True)
+UNREAD = 141  # exit code of a command whose output nobody reads to its end, as shells count SIGPIPE
+
+
+class _Output(Console):
+    """Standard output; rich would end the process with 1 once nobody reads it any more."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+class _Log(Console):
+    """Standard error; long work goes on when nobody reads it any more."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
+console = _Output(highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
     """One machine-readable object on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(dumped(value, indent=2) + "\n")
+
+
+def dumped(value: Any, *, indent: int | None = None) -> str:
+    """JSON as standard output can carry it: in plain ASCII, where that is not UTF-8."""
+    encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
+    return json.dumps(value, ensure_ascii=encoding != "utf8", indent=indent)
+
+
+def tolerate_any_text() -> None:
+    """From here on characters that the terminal cannot show, or that are no text in a file name, are escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def flush() -> None:
+    """Hand all that was printed over. Raises BrokenPipeError when nobody reads it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+def drop_unread() -> None:
+    """What a closed pipe did not take goes nowhere, so that Python does not stumble over it at the end."""
+    for stream in filter(None, (sys.stdout, sys.stderr, sys.__stdout__)):  # Typer puts a stream before a closed one
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            with suppress(OSError):  # a stream without a file
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+class Reader:
+    """Whoever reads standard output; `gone` from the moment on that it was closed."""
+
+    def __init__(self) -> None:
+        self.gone = False
+
+    @contextmanager
+    def may_leave(self) -> Iterator[None]:
+        """Around printing, where other work goes on without a reader."""
+        try:
+            yield
+        except BrokenPipeError:
+            self.gone = True
+            drop_unread()
 
 
 _SECONDS_A_LINE = 30.0
@@ -47,13 +111,13 @@ class Watched(Progress):
         self.unit, self.silent, self.told = unit, silent, time.monotonic()
         super().__init__(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             Counted(),
             TextColumn(unit),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeRemainingColumn(),
-            console=Console(stderr=True, highlight=False, soft_wrap=True),
+            console=_Log(stderr=True, highlight=False, soft_wrap=True),
             transient=True,
             disable=silent or not sys.stderr.isatty(),
         )

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import typer
 
 from mien.cli.options import HeadName, Labels, Model, Threads, UnsureBelow
-from mien.cli.output import progress
-from mien.cli.predict_output import Drawings, json_object, table
+from mien.cli.output import UNREAD, Reader, progress
+from mien.cli.predict_output import Drawings, json_object, table, while_read
+from mien.cli.writable import check_file, check_folder
 from mien.core.errors import MienError, MissingExtraError
 from mien.deploy.answers import Sink, check_distinct, csv_answers, submission_answers
 from mien.deploy.photos import Looked, PhotoReader
@@ -20,7 +21,7 @@ from mien.deploy.pictures import Picture, picture_files
 from mien.deploy.runtime import BATCH_SIZE, Predictor
 from mien.faces.centerface import MIN_SCORE, PHOTO_SIDE, CenterFace
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 class Find(StrEnum):
@@ -55,7 +56,7 @@ def command(
     csv: Path | None = typer.Option(None, help="Write every probability to this file."),
     draw: Path | None = typer.Option(None, help="Write the pictures with their faces marked into this folder."),
     submission: Path | None = typer.Option(
-        None, help="Write id,label to this file: file name or row number, and the class as its number from 0."
+        None, help="Write id,label to this file: row number or file name without its ending, and the class from 0."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
@@ -64,6 +65,10 @@ def command(
     A picture that is one cut-out face already is recognised as such; --faces says it where that is known. Exit code
     1: some pictures could not be read, the rest is answered.
     """
+    for file in filter(None, (csv, submission)):
+        check_file(file)
+    if draw:
+        check_folder(draw)
     predictor = Predictor(model, threads=threads, unsure_below=unsure_below)
     names = predictor.label_names(labels=labels, head=head)
     asked = _asked(paths, split)
@@ -73,14 +78,15 @@ def command(
     detector = None if find is Find.crop else _detector(detect_size, min_score, threads)
     reader = PhotoReader(predictor, detector=detector, find=find.value, labels=labels, head=head)
     failures: dict[str, str] = {}
+    whoever = Reader()
+    shown = json_object(predictor.path, failures) if as_json else table([a.source for a in asked], names, failures)
+    files = [csv_answers(csv, names)] if csv else []
+    files += [submission_answers(submission, names)] if submission else []
+    # Files are written to the end even where nobody reads what is printed; without any there is nobody to go on for.
+    sinks = [*files, while_read(shown, whoever) if files or draw else shown]
     with ExitStack() as stack:
-        sinks = [
-            json_object(predictor.path, failures) if as_json else table([a.source for a in asked], names, failures)
-        ]
-        sinks += [csv_answers(csv, names)] if csv else []
-        sinks += [submission_answers(submission, names)] if submission else []
         _tell(_looked(reader, asked, failures, batch_size), [stack.enter_context(sink) for sink in sinks], asked, draw)
-    raise typer.Exit(1 if failures else 0)
+    raise typer.Exit(UNREAD if whoever.gone else 1 if failures else 0)
 
 
 def _asked(paths: Sequence[Path], split: str | None) -> list[_Asked]:
@@ -97,11 +103,13 @@ def _asked(paths: Sequence[Path], split: str | None) -> list[_Asked]:
     if wrong:
         hint = next((error.hint for error in wrong if error.hint), None)
         raise MienError("; ".join(error.message for error in wrong), hint=hint)
+    if split is not None and not any(map(_is_packed, paths)):
+        raise MienError(f"--split {split}: none of these is a packed data set", hint="leave --split out")
     return found
 
 
 def _pictures(path: Path, split: str | None) -> Iterator[_Asked]:
-    if not (path / "dataset.json").is_file():
+    if not _is_packed(path):
         inside = path.resolve().name if path.is_dir() else None
         return (_Asked(str(file), file, _drawn(file, path, inside)) for file in picture_files([path]))
     try:  # deliberately here: only packed sets need pyarrow, which the plain installation has not
@@ -109,7 +117,12 @@ def _pictures(path: Path, split: str | None) -> Iterator[_Asked]:
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "pyarrow", "train") from None
     named = packed_pictures(path, split=split)
-    return (_Asked(name, pixels, Path(path.name, f"{name.replace('/', '_')}.png")) for name, pixels in named)
+    inside = path.resolve().name
+    return (_Asked(name, pixels, Path(inside, f"{name.replace('/', '_')}.png")) for name, pixels in named)
+
+
+def _is_packed(path: Path) -> bool:
+    return (path / "dataset.json").is_file()
 
 
 def _drawn(file: Path, asked: Path, inside: str | None) -> Path:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import typer
 from PIL import Image
 from rich.text import Text
 
-from mien.cli.output import console
+from mien.cli.output import Reader, console, dumped
 from mien.core.files import atomic_path
 from mien.deploy.annotate import annotate, annotate_crop
 from mien.deploy.answers import Sink
@@ -21,6 +20,18 @@ from mien.deploy.photos import Face, Looked, Photo
 
 Failures = Mapping[str, str]
 _WIDEST_NAME = 48
+
+
+@contextmanager
+def while_read(shown: AbstractContextManager[Sink], reader: Reader) -> Iterator[Sink]:
+    """The same as `shown`, until nobody reads any more: from then on it takes photos and prints nothing."""
+    with reader.may_leave(), shown as show:
+
+        def show_to_reader(photo: Photo) -> None:
+            with reader.may_leave():
+                show(photo)
+
+        yield show_to_reader
 
 
 @contextmanager
@@ -74,21 +85,22 @@ def _runner_up(face: Face) -> str:
 def json_object(model: Path, failures: Failures) -> Iterator[Sink]:
     """Takes photos and prints one JSON object, a prediction a line as they come: nothing is kept for the end."""
     write = sys.stdout.write
-    write(f'{{\n"model": {_dumped(str(model))},\n"predictions": [')
+    begin = f'{{\n"model": {dumped(str(model))},\n"predictions": ['
     empty: list[str] = []
-    comma = "\n"
+    comma = f"{begin}\n"
 
     def show(photo: Photo) -> None:
         nonlocal comma
         if not photo.faces:
             empty.append(photo.source)
         for number, face in enumerate(photo.faces, 1):
-            write(comma + _dumped(_facts(photo, number, face)))
+            write(comma + dumped(_facts(photo, number, face)))
             comma = ",\n"
 
     yield show
     failed = [{"source": name, "error": message} for name, message in failures.items()]
-    write(f'\n],\n"without_faces": {_dumped(empty)},\n"failed": {_dumped(failed)}\n}}\n')
+    write(begin if comma.startswith(begin) else "")
+    write(f'\n],\n"without_faces": {dumped(empty)},\n"failed": {dumped(failed)}\n}}\n')
 
 
 def _facts(photo: Photo, number: int, face: Face) -> dict[str, Any]:
@@ -104,10 +116,6 @@ def _facts(photo: Photo, number: int, face: Face) -> dict[str, Any]:
         "landmarks": [[round(x, 2), round(y, 2)] for x, y in face.landmarks],
         "score": round(face.score, 4),
     }
-
-
-def _dumped(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 class Drawings:

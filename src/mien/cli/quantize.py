@@ -9,6 +9,7 @@ import numpy as np
 import typer
 
 from mien.cli.output import console, print_json, progress
+from mien.cli.writable import check_file
 from mien.core.errors import MienError
 from mien.data import dataset as datasets
 from mien.data.dataset import Dataset
@@ -17,7 +18,7 @@ from mien.deploy.locate import model_file
 from mien.deploy.pays import compare
 from mien.deploy.quantize import CALIBRATION_PICTURES, Activations, calibration_rows, quantize_int8, store_half
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 class Kind(StrEnum):
@@ -48,6 +49,8 @@ def command(
     target = out or source.with_name(f"{source.stem}.{kind}.onnx")
     if target.exists() and target.samefile(source):
         raise MienError(f"{target}: is the model itself, and would be replaced", hint="give --out another name")
+    check_file(target)
+    dataset.rows(split)  # that there are pictures to measure on is known before the file is written
     used = 0
     if kind is Kind.fp16:
         store_half(source, target)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mien.core.recipe import Recipe
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
@@ -29,8 +29,10 @@ def command(
     data: Path = typer.Argument(..., help="Packed data set, as `mien data import` writes it."),
     recipe: str = typer.Option("mien-m", "--recipe", "-r", help="Name of a shipped recipe or path of a TOML file."),
     settings: list[str] = typer.Option([], "--set", "-s", help="Change a key: --set train.epochs=10. Repeatable."),
-    seeds: int = typer.Option(1, help="So many seeds, from the recipe's on."),
-    folds: int | None = typer.Option(None, help="So many folds of train and val, each once val; copies stay together."),
+    seeds: int = typer.Option(1, min=1, help="So many seeds, from the recipe's on."),
+    folds: int | None = typer.Option(
+        None, min=2, help="So many folds of train and val, each once val; copies stay together."
+    ),
     out: Path | None = typer.Option(None, "--out", "-o", help="Folder (default: runs/repeat-RECIPE-DATE-TIME)."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
 ) -> None:
@@ -85,7 +87,7 @@ def _print(told: dict[str, Any], folder: Path) -> None:
     for title, name in _COLUMNS.items():
         if name in told["summary"]:
             console.print(f"  {title:12} [bold]{_spread(told['summary'][name])}[/bold]")
-    console.print(f"\n[dim]{folder}/repeat.json, repeat.csv[/dim]")
+    console.print(f"\n{folder}/repeat.json, repeat.csv", style="dim", markup=False)
 
 
 def _percent(value: float | None) -> str:

@@ -8,11 +8,11 @@ import typer
 
 from mien.cli.output import console, print_json
 from mien.core.rundir import RunDir
-from mien.evaluate.report_words import best_and_worst
+from mien.evaluate.report_words import best_and_worst, near_chance
 from mien.page.words import percent, plural
 from mien.report.run_page import Written, write_run_report
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
@@ -38,6 +38,7 @@ def _facts(written: Written) -> dict[str, object]:
         "report": str(written.path),
         "bytes": written.size,
         "accuracy": written.metrics.accuracy if written.metrics else None,
+        "tta": written.tta or "none",
         "verdicts": sum(v.tone != "note" for v in written.verdicts),
         "notes": sum(v.tone == "note" for v in written.verdicts),
         "drawings": written.drawings,
@@ -48,7 +49,10 @@ def _facts(written: Written) -> dict[str, object]:
 def _print(written: Written) -> None:
     if written.metrics:
         count = plural(written.metrics.count, "picture")
-        console.print(f"{percent(written.metrics.accuracy, 1)} of {count} as labelled.", markup=False)
+        views = f", with test-time augmentation {written.tta}" if written.tta else ""
+        console.print(f"{percent(written.metrics.accuracy, 1)} of {count} as labelled{views}.", markup=False)
+        if chance := near_chance(written.metrics):
+            console.print(chance, markup=False)
         console.print(best_and_worst(written.metrics), markup=False)
     for verdict in [v for v in written.verdicts if v.tone != "note"][:1]:
         console.print(f"{verdict.title}. {verdict.what}", markup=False)

@@ -13,7 +13,7 @@ from mien.core.errors import MienError
 from mien.deploy.card_data import Card, Figure, card_path, read_card, to_json
 from mien.deploy.shipped import folder, shipped, shipped_file
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()

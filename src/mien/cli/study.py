@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from mien.cli.output import console, print_json
 from mien.cli.repeat import bars_in_turn
 from mien.core.errors import MienError
+from mien.core.errors import command as shell
 
 if TYPE_CHECKING:
     from mien.study.ladder import Ladder, Step
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
@@ -42,7 +44,7 @@ def command(
         print_json({"ladder": chosen.name, "steps": steps}) if as_json else _list(chosen, [p.step for p in planned])
         return
     if data is None:
-        raise MienError("no data set was named", hint=f"mien study PACKED --ladder {ladder}")
+        raise MienError("no data set was named", hint=shell("study", "PACKED", "--ladder", ladder))
     told, target = _climb(data, chosen, tuple(settings), seeds=seeds, only=tuple(only), out=out)
     if as_json:
         print_json(told | {"folder": str(target)})
@@ -73,7 +75,7 @@ def _climb(
 
 
 def _list(ladder: Ladder, steps: list[Step]) -> None:
-    console.print(f"[bold]{ladder.name}[/bold]  {ladder.about}\n")
+    console.print(f"[bold]{escape(ladder.name)}[/bold]  {escape(ladder.about)}\n")
     for step in steps:
         what = ", ".join([*step.set, *([f"recipe {step.recipe}"] if step.recipe else [])]) or step.about
         console.print(f"  {step.name:22} {what}", markup=False)
@@ -87,8 +89,8 @@ def _print(told: dict[str, Any], folder: Path) -> None:
     for number, title in enumerate(report.headings(figures)):
         table.add_column(title, justify="right" if number else "left")
     for step in told["steps"]:
-        table.add_row(*report.cells(step, figures))
+        table.add_row(*map(escape, report.cells(step, figures)))
     console.print(f"[dim]accuracy in %, mean ± deviation of {told['seeds']} seeds; difference: points, paired by seed,")
     console.print("[dim]with a 95 % t interval[/dim]\n")
     console.print(table)
-    console.print(f"\n[dim]{folder}/study.json, study.md, study.csv, study.png[/dim]")
+    console.print(f"\n{folder}/study.json, study.md, study.csv, study.png", style="dim", markup=False)

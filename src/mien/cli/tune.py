@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from mien.cli.output import console, print_json
 from mien.cli.repeat import bars_in_turn
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
@@ -23,8 +24,11 @@ def command(
     out: Path | None = typer.Option(None, "--out", "-o", help="Folder of the runs (default: runs/tune-SPACE)."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
 ) -> None:
-    """Search the keys of a recipe. Start the same command as often as there are cores or machines: they share the
-    trials. Started again after a break it goes on, and what a killed process was at is done by another."""
+    """Search the keys of a recipe. Start the same command as often as there are cores or machines: they share trials.
+
+    Started again after a break it goes on, and what a killed process was at is done by another. Exit code 1: some trial
+    ended without a result.
+    """
     from mien.tune import space as spaces
 
     chosen = spaces.read(space)
@@ -39,16 +43,20 @@ def command(
     with bars_in_turn() as watch:
         done = work(packed, chosen, study, target, watch, patience=Patience(grace=grace))
     told = report.write(target, study, chosen) | {"done_here": done, "folder": str(target)}
+    failed = [row for row in told["trials"] if row["state"] == "fail"]
     if as_json:
         print_json(told)
-        return
+        raise typer.Exit(1 if failed else 0)
     table = Table(box=None, padding=(0, 2, 0, 0))
     for title in report.headings(chosen):
-        table.add_column(title, justify="right")
+        table.add_column(escape(title), justify="right")
     for row in told["trials"]:
-        table.add_row(*report.cells(row, chosen))
+        table.add_row(*map(escape, report.cells(row, chosen)))
     console.print(table)
     _conclude(told, target)
+    for row in failed:
+        typer.echo(f"mien: trial {row['trial']} has no result: {row['error'] or 'its process was lost'}", err=True)
+    raise typer.Exit(1 if failed else 0)
 
 
 def _conclude(told: dict[str, Any], folder: Path) -> None:
@@ -59,4 +67,4 @@ def _conclude(told: dict[str, Any], folder: Path) -> None:
     settings = " ".join(f"--set {name}={best[name]}" for name in told["space"]["keys"])
     console.print(f"\nbest of {len(told['trials'])}: {settings}", markup=False)
     console.print("[dim]a maximum over trials flatters: confirm with other seeds, `mien repeat --seeds 3`[/dim]")
-    console.print(f"[dim]{folder}/tune.json, tune.csv, tune.md, tune.png[/dim]")
+    console.print(f"{folder}/tune.json, tune.csv, tune.md, tune.png", style="dim", markup=False)

@@ -9,13 +9,15 @@ import typer
 
 from mien.cli.output import console, print_json, progress
 from mien.core.errors import MienError
+from mien.core.errors import command as shell
 from mien.core.rundir import RunDir
 from mien.data import dataset as datasets
 from mien.deploy.card_check import CardReport, verify_card
 from mien.deploy.locate import model_file
+from mien.deploy.shipped import is_name, shipped
 from mien.deploy.verify import LIMIT, TOLERANCE, VerifyReport, verify
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
@@ -39,6 +41,11 @@ def command(
     data = data or packed
     if card:
         raise typer.Exit(_card(run, data, as_json=as_json))
+    if is_name(run) and run.name in shipped():
+        raise MienError(
+            f"{run}: comes with mien without the weights it was made from",
+            hint=f"{shell('verify', '--card', run, data or 'DATA')} measures what its card says",
+        )
     exported = model_file(model or run)
     dataset = datasets.load(data or RunDir(run).data_path())
     source = RunDir(run).last if weights == "last" and run.is_dir() else run

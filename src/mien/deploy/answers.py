@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from mien.core.errors import MienError
 from mien.core.files import atomic_path
@@ -67,9 +68,14 @@ def check_distinct(sources: Iterable[str]) -> None:
         )
 
 
+def _open(path: Path) -> TextIO:
+    """For writing: names of files that are no UTF-8 are written as the bytes that they are."""
+    return path.open("w", newline="", encoding="utf-8", errors="surrogateescape")
+
+
 @contextmanager
 def _writer(path: Path, header: Sequence[str]) -> Iterator[Callable[[Iterable[Sequence[object]]], None]]:
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic_path(path) as temporary, _open(temporary) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         # Rows that are short get the commas of their empty columns.

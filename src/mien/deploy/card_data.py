@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from mien.core.errors import MienError
+from mien.core.invalid import invalid
 from mien.core.spec import Frozen
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -131,9 +132,7 @@ def read_card(path: Path) -> Card:
     except OSError as error:
         raise MienError(f"{path}: the card cannot be read ({error.strerror})", hint=_OF_A_SHIPPED) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise MienError(f"{path}: no model card: {place}: {first['msg']}", hint=_OF_A_SHIPPED) from None
+        raise MienError(invalid(f"{path}: no model card", error).message, hint=_OF_A_SHIPPED) from None
 
 
 def card_path(model: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mien.core.errors import MienError
+from mien.core.errors import MienError, command
 from mien.core.rundir import RunDir
 from mien.deploy.shipped import is_name, shipped, shipped_file
 
@@ -31,5 +31,5 @@ def model_file(model: Path | None = None) -> Path:
 
 def _of_run(run: RunDir) -> Path:
     if not run.exported.is_file():
-        raise MienError(f"{run.path}: this run has no {run.exported.name} yet", hint=f"mien export {run.path}")
+        raise MienError(f"{run.path}: this run has no {run.exported.name} yet", hint=command("export", run.path))
     return run.exported

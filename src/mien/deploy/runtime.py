@@ -16,6 +16,7 @@ from mien.core.errors import MienError
 from mien.core.labels import LabelSet, known, map_probabilities
 from mien.core.onnx_session import open_session
 from mien.core.picture import Pixels
+from mien.core.rundir import RunDir
 from mien.core.spec import Head, ModelSpec
 from mien.deploy.locate import model_file
 from mien.deploy.onnx_file import scan
@@ -88,6 +89,12 @@ class Predictor:
         self.spec = spec if unsure_below is None else spec.model_copy(update={"abstain_below": unsure_below})
         self._session = _open_session(data, self.path, threads)
         _check_signature(self._session, self.spec, self.path)
+
+    @property
+    def name(self) -> str:
+        """Of the run in whose folder the exported file lies; else of the file, without extension."""
+        run = RunDir(self.path.parent.parent)
+        return run.path.resolve().name if run.exported == self.path else self.path.stem
 
     def predict(
         self,

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import MienError
+from mien.core.errors import MienError, command
 from mien.core.spec import ModelSpec
 from mien.data.dataset import Dataset
+from mien.deploy.card_data import card_path
+from mien.deploy.quantize import PRECISION_KEY
 from mien.evaluate.answerer import OnnxAnswerer, open_answerer
 from mien.evaluate.predict import predict_probabilities
 
@@ -78,8 +80,14 @@ def verify(
         tolerance: largest absolute difference of a probability that passes.
 
     Raises:
-        MienError: the file was exported from other weights, or the pictures do not fit the model.
+        MienError: the weights are an exported file themselves, the file was exported from other weights, or the
+            pictures do not fit the model.
     """
+    if weights.suffix == ".onnx":
+        raise MienError(
+            f"{weights}: an exported file, not the weights it was made from: there is nothing to compare",
+            hint=command("verify", "RUN", "--model", weights) + _card_of(weights),
+        )
     torch_side, onnx_side = open_answerer(weights), OnnxAnswerer(model)
     _check_same(torch_side.spec, onnx_side.spec, f"{model} is no export of {weights}")
     rows = _spread(dataset.rows(split), limit)
@@ -106,6 +114,19 @@ def _spread(rows: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
 def _check_same(weights: ModelSpec, model: ModelSpec, what: str) -> None:
     """Raise MienError naming the fields in which the two specs differ."""
     keys = [key for key in ModelSpec.model_fields if key not in _FRAMING]
+    weights, model = _without_precision(weights), _without_precision(model)
     differing = [key for key in keys if getattr(weights, key) != getattr(model, key)]
     if differing:
         raise MienError(f"{what}: their specs differ in {', '.join(differing)}", hint="export the run again")
+
+
+def _without_precision(spec: ModelSpec) -> ModelSpec:
+    """The spec without what `mien quantize` adds to it: in which numbers a file computes, not where it comes from."""
+    kept = {key: value for key, value in spec.provenance.items() if key != PRECISION_KEY}
+    return spec.model_copy(update={"provenance": kept})
+
+
+def _card_of(model: Path) -> str:
+    """What else can be asked of a file that has a card beside it."""
+    asked = command("verify", "--card", model, "DATA")
+    return f"; {asked} measures what its card says" if card_path(model).is_file() else ""

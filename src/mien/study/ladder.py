@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from mien.core import recipe as recipes
 from mien.core.errors import MienError, unknown_name
+from mien.core.invalid import invalid
 from mien.core.named_toml import read_tree, shipped_names
 from mien.core.recipe import Recipe
 from mien.core.spec import Frozen
@@ -36,7 +37,9 @@ class Step(Frozen):
     come_from: Name | None = Field(default=None, alias="from", description="the step it changes; None: the one before")
     recipe: str | None = Field(default=None, description="another recipe to go on from, instead of that step's")
     set: tuple[str, ...] = Field(default=(), description="settings such as train.epochs=10, as for --set")
-    data: DataRule | None = Field(default=None, description="None: the data of the step it comes from")
+    data: DataRule | None = Field(
+        default=None, description="None: the data of the step it comes from, with another recipe as well"
+    )
     snapshots: int | None = Field(
         default=None, ge=2, description="train nothing: the mean of so many last snapshots of the step it comes from"
     )
@@ -75,6 +78,7 @@ class Planned(Frozen):
 
     step: Step
     before: Name | None = Field(description="the step it is compared with")
+    trained: Name = Field(description="the step whose runs it is about: itself, or the one whose snapshots it averages")
     recipe: Recipe
     data: DataRule
 
@@ -99,21 +103,22 @@ def build(tree: dict[str, Any], *, source: str) -> Ladder:
     try:
         return Ladder.model_validate(tree)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part + 1 if isinstance(part, int) else part) for part in first["loc"])
-        raise MienError(f"{source}: {key} = {first['input']!r}: {first['msg']}") from None
+        raise invalid(source, error) from None
 
 
 def _check_keys(tree: dict[str, Any], source: str) -> None:
+    """Raise MienError for an unknown key; what is no table or no list is left to the model."""
     _known(tree, list(Ladder.model_fields), f"{source}:", "")
-    for number, step in enumerate(tree.get("steps", []), 1):
+    steps = tree.get("steps")
+    for number, step in enumerate(steps if isinstance(steps, list) else [], 1):
         fields = ["from" if name == "come_from" else name for name in Step.model_fields]
         _known(step, fields, f"{source}:", f"steps.{number}.")
-        _known(step.get("data", {}), list(DataRule.model_fields), f"{source}:", f"steps.{number}.data.")
+        data = step.get("data") if isinstance(step, dict) else None
+        _known(data, list(DataRule.model_fields), f"{source}:", f"steps.{number}.data.")
 
 
-def _known(tree: dict[str, Any], fields: list[str], source: str, prefix: str) -> None:
-    for key in tree:
+def _known(tree: Any, fields: list[str], source: str, prefix: str) -> None:
+    for key in tree if isinstance(tree, dict) else ():
         if key not in fields:
             raise unknown_name(f"ladder key in {source}", prefix + key, [prefix + name for name in fields])
 
@@ -132,17 +137,23 @@ def plan(ladder: Ladder, settings: tuple[str, ...] = (), only: tuple[str, ...] =
         if name not in names:
             raise unknown_name("step", name, names)
     known: dict[str, tuple[str, tuple[str, ...], DataRule]] = {}
+    trained: dict[str | None, str] = {}
     found: list[Planned] = []
     for number, step in enumerate(ladder.steps):
         before = step.come_from or (ladder.steps[number - 1].name if number else None)
         base, so_far, data = known[before] if before else (ladder.recipe, ladder.set, DataRule())
-        # Another recipe brings its own keys: those of the steps before were meant for the old one.
+        # An ensemble has no runs of its own: what comes from it averages those that it has averaged.
+        trained[step.name] = step.name if step.snapshots is None else trained[before]
+        # Another recipe brings its own keys: those of the steps before were meant for the old one. Their data stay,
+        # or the two steps could not be compared.
         base, so_far = (base, so_far) if step.recipe is None else (step.recipe, ladder.set)
         known[step.name] = base, (*so_far, *step.set), step.data or data
         if only and step.name not in only:
             continue
         recipe = _recipe(base, (*known[step.name][1], *settings), f"{ladder.name}, step {step.name}")
-        found.append(Planned(step=step, before=before, recipe=recipe, data=known[step.name][2]))
+        found.append(
+            Planned(step=step, before=before, trained=trained[step.name], recipe=recipe, data=known[step.name][2])
+        )
         if step.snapshots is not None and recipe.average.snapshots < step.snapshots:
             raise MienError(
                 f"{ladder.name}: {step.name} averages {step.snapshots} snapshots, its recipe keeps "

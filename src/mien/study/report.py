@@ -38,6 +38,7 @@ def cells(step: Row, figures: list[str]) -> list[str]:
     """A step's cells: name, figures in %, difference to the step before in points, minutes a run, parameters, claim."""
     shown = [show_spread(step[name]) if name in step else "–" for name in figures]
     compared = f"{show_difference(step.get('difference'))}" + (f" vs {step['before']}" if step["before"] else "")
+    compared += f", {TITLES[step['compared_by']]}" if "compared_by" in step else ""
     return [step["name"], *shown, compared, f"{step['seconds'] / 60:.1f}", f"{step['parameters']:,}", step["claim"]]
 
 

@@ -18,11 +18,13 @@ from mien.study.compare import paired
 from mien.study.ladder import DataRule, Ladder, Planned, plan
 from mien.study.rules import ruled
 from mien.train.loop import Watcher
+from mien.train.repeat import FILE as REPEATED
 from mien.train.repeat import repeat, spread
 
 FILE = "study.json"
 # Of each run, where it has them; "truth" is measured here, the others come from its history.
 FIGURES = ("last_val_accuracy", "best_val_accuracy", "last_train_eval_accuracy", "truth")
+_DEFAULT = "last_val_accuracy"  # which every run has, that of an ensemble too
 Row = dict[str, Any]
 Watch = Callable[[Recipe, str], Watcher]
 
@@ -50,7 +52,7 @@ def study(
         watch: given a run's recipe and name, makes what sees its training go on.
         seeds: how many; None: as the ladder says.
         settings: put over the recipes of all steps, such as train.epochs=5; they are part of the result.
-        only: names of the steps to train; none: all. A step whose earlier one is left out has no difference.
+        only: names of the steps to train; none: all. A step whose earlier one has never been trained has no difference.
         told: called with what `study.json` holds after each step.
 
     Returns:
@@ -68,9 +70,10 @@ def study(
     order = [step.name for step in ladder.steps]
     for one in planned:
         runs = _runs(data, one, out, watch, count)
-        rows[one.step.name] = _row(one, runs, list(rows.values()), ladder.figure)
-        # What an earlier call has measured of other steps stays.
-        facts["steps"] = sorted(rows.values(), key=lambda row: order.index(row["name"]))
+        rows[one.step.name] = _row(one, runs)
+        # What an earlier call has measured of other steps stays; it is compared by the figure of this call.
+        compared = (_compared(row, rows.get(row["before"]), ladder.figure) for row in rows.values())
+        facts["steps"] = sorted(compared, key=lambda row: order.index(row["name"]))
         write_json(out / FILE, facts)
         if told is not None:
             told(facts)
@@ -82,8 +85,21 @@ def _rows_before(out: Path, seeds: int) -> dict[str, Row]:
     path = out / FILE
     if not path.is_file():
         return {}
-    before = json.loads(path.read_text(encoding="utf-8"))
+    before = _read(path, "seeds", "steps")
     return {row["name"]: row for row in before["steps"]} if before["seeds"] == seeds else {}
+
+
+def _read(path: Path, *keys: str) -> Row:
+    """What an earlier call has written. Raises MienError when it is damaged or lacks one of the keys."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise MienError(f"{path}: damaged ({error})", hint="delete it; the same command then writes it anew") from None
+    if not isinstance(facts, dict) or any(key not in facts for key in keys):
+        raise MienError(
+            f"{path}: damaged, it lacks {' or '.join(keys)}", hint="delete it; the same command then writes it anew"
+        )
+    return facts
 
 
 def _begin(out: Path, ladder: Ladder, settings: tuple[str, ...], data: Dataset) -> None:
@@ -97,9 +113,9 @@ def _begin(out: Path, ladder: Ladder, settings: tuple[str, ...], data: Dataset) 
     if not path.is_file():
         write_json(path, facts)
         return
-    before = json.loads(path.read_text(encoding="utf-8"))
+    before = _read(path, *facts)
     for key, value in facts.items():
-        if before.get(key) != value:
+        if before[key] != value:
             raise MienError(f"{out}: the study there has another {key}", hint="choose another --out")
 
 
@@ -121,11 +137,14 @@ def _runs(data: Dataset, one: Planned, out: Path, watch: Watch, seeds: int) -> l
 
 
 def _ensembles(data: Dataset, one: Planned, out: Path, seeds: int) -> list[Row]:
-    count, folder = one.step.snapshots or 0, out / str(one.before)
+    count, folder = one.step.snapshots or 0, out / one.trained
     shown, rows = ruled(data, one.data, out / "data"), []
-    if not (folder / "repeat.json").is_file():
-        raise MienError(f"{folder}: no finished runs whose snapshots could be averaged", hint="run the step before")
-    before = json.loads((folder / "repeat.json").read_text(encoding="utf-8"))["runs"][:seeds]
+    before = _read(folder / REPEATED, "runs")["runs"][:seeds] if (folder / REPEATED).is_file() else []
+    if not before:
+        raise MienError(
+            f"{folder}: no finished runs whose snapshots {one.step.name} could average",
+            hint=f"the same command with --step {one.trained} trains them",
+        )
     for run in before:
         path = folder / run["name"]
         row = {
@@ -142,19 +161,29 @@ def _ensembles(data: Dataset, one: Planned, out: Path, seeds: int) -> list[Row]:
     return rows
 
 
-def _row(one: Planned, runs: list[Row], earlier: list[Row], figure: str) -> Row:
-    """A step's row: spread of each figure, and the paired difference to the step before by the ladder's figure."""
+def _row(one: Planned, runs: list[Row]) -> Row:
+    """A step's row: its runs and the spread of each figure."""
     row: Row = {"name": one.step.name, "before": one.before, "about": one.step.about, "claim": one.step.claim}
     row |= {name: spread([run[name] for run in runs if name in run]) for name in FIGURES if name in runs[0]}
     row["seconds"] = spread([float(run["seconds"]) for run in runs])["mean"]
-    row |= {"parameters": runs[0]["parameters"], "runs": runs}
-    previous = next((step for step in earlier if step["name"] == one.before), None)
-    if previous is not None:
-        found = paired(_by_seed(runs, figure), _by_seed(previous["runs"], figure))
-        row["difference"] = None if found is None else asdict(found)
-    return row
+    return row | {"parameters": runs[0]["parameters"], "runs": runs}
+
+
+def _compared(row: Row, previous: Row | None, figure: str) -> Row:
+    """A step's row with the paired difference to the step before, by the ladder's figure where both have it.
+
+    An ensemble has no best epoch: it is held against the last one, and what comes after it as well; `compared_by` then
+    says so.
+    """
+    row = {key: value for key, value in row.items() if key not in ("difference", "compared_by")}
+    if previous is None:
+        return row
+    both = [*row["runs"], *previous["runs"]]
+    by = figure if all(figure in run for run in both) else _DEFAULT
+    found = paired(_by_seed(row["runs"], by), _by_seed(previous["runs"], by))
+    row["difference"] = None if found is None else asdict(found)
+    return row if by == figure else row | {"compared_by": by}
 
 
 def _by_seed(runs: list[Row], figure: str) -> dict[int, float]:
-    # An ensemble has no best epoch: it is held against the last one.
-    return {run["seed"]: float(run[figure if figure in run else "last_val_accuracy"]) for run in runs}
+    return {run["seed"]: float(run[figure]) for run in runs}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from mien.core.recipe import Recipe
 from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
 from mien.evaluate.history import read_history
-from mien.train.checkpoint import Progress
+from mien.train.checkpoint import NAME, Progress
 from mien.train.loop import Watcher
 from mien.train.run import resume, train
 from mien.tune import slots
@@ -29,6 +30,7 @@ from mien.tune.space import recipe as recipe_of
 
 BEATS_PER_GRACE = 6
 Watch = Callable[[Recipe, str], Watcher]
+Figures = Mapping[str, float | int]
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Patience:
 
     Attributes:
         grace: seconds without a beat after which a trial counts as lost.
-        attempts: at a slot, so that a trial that kills its process does not do so for ever.
+        attempts: at a slot that may be lost, so that a trial that kills its process does not do so for ever.
         poll: seconds between looks while only others are at work.
     """
 
@@ -76,7 +78,7 @@ def _do(data: Dataset, space: Space, study: optuna.Study, trial: Trial, out: Pat
     study.sampler = optuna.samplers.TPESampler(seed=1000 * space.seed + slot)
     try:
         state, value = _train(data, space, trial, out, watch)
-        study.tell(trial, value, state)
+        return slots.tell(study, trial, value, state)
     except (UpdateFinishedTrialError, _LostError):
         return False  # declared lost meanwhile: another process has the slot
     except MienError as error:
@@ -84,19 +86,21 @@ def _do(data: Dataset, space: Space, study: optuna.Study, trial: Trial, out: Pat
             trial.set_user_attr(slots.ERROR, error.message)
             slots.fail(study, trial.number)
         return False
-    except BaseException:
-        slots.fail(study, trial.number)  # the slot is free at once
+    except (KeyboardInterrupt, SystemExit):
+        slots.free(study, trial)  # at once, for another process or the next call
         raise
-    return True
+    except BaseException:
+        slots.fail(study, trial.number)
+        raise
 
 
 def _train(data: Dataset, space: Space, trial: Trial, out: Path, watch: Watch) -> tuple[TrialState, float | None]:
     """A trial's training, fresh or gone on with; COMPLETE with its figure or PRUNED."""
     recipe = recipe_of(space, {name: suggest(trial, name, key) for name, key in space.keys.items()})
     slot, attempt = trial.user_attrs[slots.SLOT], trial.user_attrs[slots.ATTEMPT]
-    run = RunDir(out / "trials" / f"{slot:04d}-{attempt}")
-    begun = _inherit(run, out / "trials" / f"{slot:04d}-{attempt - 1}")
-    watcher = _Reporting(watch(recipe, f"trial {slot}"), trial)
+    run, *earlier = (RunDir(out / "trials" / f"{slot:04d}-{number}") for number in range(attempt, 0, -1))
+    begun = _inherit(run, earlier)
+    watcher = _Reporting(watch(recipe, f"trial {slot}"), trial, epochs=recipe.train.epochs)
     try:
         if begun:
             for row in _history(run):
@@ -108,9 +112,22 @@ def _train(data: Dataset, space: Space, trial: Trial, out: Path, watch: Watch) -
 
 
 def figure(progress: Progress, space: Space) -> float:
-    """What a finished training is judged by."""
-    row = progress.rows[-1 if space.figure == "last_val_accuracy" else progress.best_epoch - 1]
-    return float(row["val_accuracy"])
+    """What a finished training is judged by: the last epoch, or the most that any epoch had.
+
+    Raises:
+        MienError: validation has neither labels nor votes that the net could be measured by.
+    """
+    rows = progress.rows[-1:] if space.figure == "last_val_accuracy" else progress.rows
+    found = [value for value in map(judged, rows) if not math.isnan(value)]
+    if not found:
+        raise MienError("no validation picture has a label or votes, so no trial can be judged", hint="mien data show")
+    return max(found)
+
+
+def judged(row: Figures) -> float:
+    """Validation accuracy of an epoch; where no validation picture has a label of the set, that of the FER+ votes."""
+    own = float(row.get("val_accuracy", math.nan))
+    return float(row.get("val_ferplus_accuracy", own)) if math.isnan(own) else own
 
 
 def suggest(trial: Trial, name: str, key: Key) -> Value:
@@ -123,20 +140,24 @@ def suggest(trial: Trial, name: str, key: Key) -> Value:
     return trial.suggest_float(name, low, high, log=key.log)
 
 
-def _inherit(run: RunDir, before: Path) -> bool:
-    """Copy the folder of the attempt before, if it can be read; the process that had it may still be alive."""
+def _inherit(run: RunDir, earlier: list[RunDir]) -> bool:
+    """Copy the folder of the last attempt that can be gone on with; the process that had it may still be alive.
+
+    An attempt may have ended before it had copied that of the one before, so all are looked through, the last first.
+    """
     if run.path.exists():
         shutil.rmtree(run.path)
-    if not (RunDir(before).recipe.is_file() and RunDir(before).resume.is_dir()):
+    before = next((one for one in earlier if one.recipe.is_file() and (one.resume / NAME).is_file()), None)
+    if before is None:
         return False
     with atomic_folder(run.path) as folder:
-        shutil.copytree(before, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*.tmp"))
+        shutil.copytree(before.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*.tmp"))
     return True
 
 
 def _history(run: RunDir) -> list[dict[str, float | int]]:
     """Epochs that were told of by the attempt before; the last one may have been published and not told."""
-    return [{"epoch": int(row["epoch"]), "val_accuracy": row["val_accuracy"]} for row in read_history(run)]
+    return [{**row, "epoch": int(row["epoch"])} for row in read_history(run)]
 
 
 class _LostError(Exception):
@@ -146,8 +167,8 @@ class _LostError(Exception):
 class _Reporting:
     """A watcher that also reports each epoch, and ends a training that is not worth going on with."""
 
-    def __init__(self, inner: Watcher, trial: Trial) -> None:
-        self.inner, self.trial = inner, trial
+    def __init__(self, inner: Watcher, trial: Trial, *, epochs: int) -> None:
+        self.inner, self.trial, self.epochs = inner, trial, epochs
 
     def step(self, progress: Progress, *, waited: float) -> None:
         self.inner.step(progress, waited=waited)
@@ -155,11 +176,12 @@ class _Reporting:
     def epoch(self, row: dict[str, float | int]) -> None:
         self.inner.epoch(row)
         self.report(row)
-        if self.trial.should_prune():
+        # After the last epoch there is nothing left to save by giving up.
+        if int(row["epoch"]) < self.epochs and self.trial.should_prune():
             raise optuna.TrialPruned
 
-    def report(self, row: dict[str, float | int]) -> None:
+    def report(self, row: Figures) -> None:
         try:
-            self.trial.report(float(row["val_accuracy"]), int(row["epoch"]))
+            self.trial.report(judged(row), int(row["epoch"]))
         except UpdateFinishedTrialError:
             raise _LostError from None

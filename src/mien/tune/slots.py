@@ -5,7 +5,8 @@ names the slot and the attempt. Anyone may write tickets that are missing, at an
 one. So a ticket counts only if no ticket with the same slot and attempt has a lower trial number: numbers are given out
 by the storage, one after the other, and whoever takes a ticket that does not count throws it away before training. A
 killed process's ticket stops beating; it is declared lost, and the slot then has no ticket that is alive, so that a
-ticket for the next attempt is missing. There is no moment at which a kill could lose a slot or train one twice.
+ticket for the next attempt is missing. There is no moment at which a kill could lose a slot or train one twice. A
+process that is asked to stop frees its slot, which is no loss: only losses count towards the end of attempts.
 
 Optuna's own heartbeat is not used: it leaves a trial alone that dies before its first beat, and the process that
 declares a trial lost and dies before it has written the retry loses it for good.
@@ -15,17 +16,19 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from mien.tune.space import Value
 
-SLOT, ATTEMPT, BEAT, ERROR = "slot", "attempt", "beat", "error"
+SLOT, ATTEMPT, BEAT, ERROR, FREED = "slot", "attempt", "beat", "error", "freed"
 
 
 def counted(trials: list[FrozenTrial]) -> dict[int, FrozenTrial]:
@@ -46,17 +49,27 @@ def is_lost(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.FAIL and ERROR not in trial.user_attrs
 
 
+def losses(trials: list[FrozenTrial]) -> Counter[int]:
+    """How many attempts at each slot were lost, without those that were freed because somebody asked to stop."""
+    first: dict[tuple[int, int], FrozenTrial] = {}
+    for trial in sorted(trials, key=lambda t: t.number):
+        if SLOT in trial.user_attrs:
+            first.setdefault((trial.user_attrs[SLOT], trial.user_attrs[ATTEMPT]), trial)
+    return Counter(slot for (slot, _), trial in first.items() if is_lost(trial) and FREED not in trial.user_attrs)
+
+
 def write_missing(study: optuna.Study, points: Sequence[Mapping[str, Value]], *, attempts: int) -> None:
-    """Write the tickets that are missing: of slots that have none, and of slots whose last attempt was lost.
+    """Write the tickets that are missing: of slots that have none, and of slots whose last attempt was lost or freed.
 
     A trial that was lost `attempts` times, or that failed by an error of its own, is not tried again.
     """
-    found = counted(study.get_trials(deepcopy=False))
+    trials = study.get_trials(deepcopy=False)
+    found, lost = counted(trials), losses(trials)
     for slot, point in enumerate(points):
         trial = found.get(slot)
         if trial is None:
             study.enqueue_trial(dict(point), user_attrs={SLOT: slot, ATTEMPT: 1})
-        elif is_lost(trial) and trial.user_attrs[ATTEMPT] < attempts:
+        elif is_lost(trial) and lost[slot] < attempts:
             # What the search had chosen is kept: the slot is the same trial.
             again = {**point, **trial.system_attrs.get("fixed_params", {}), **trial.params}
             study.enqueue_trial(again, user_attrs={SLOT: slot, ATTEMPT: trial.user_attrs[ATTEMPT] + 1})
@@ -83,11 +96,36 @@ def fail(study: optuna.Study, number: int) -> bool:
     return True
 
 
+def free(study: optuna.Study, trial: Trial) -> None:
+    """Give a running trial back because somebody asked this process to stop: as lost, but not counted as a loss.
+
+    Where the storage does not answer, others notice by the beat that is missing.
+    """
+    with suppress(StorageInternalError, SQLAlchemyError):
+        with suppress(UpdateFinishedTrialError):  # declared lost meanwhile: another process has the slot
+            trial.set_user_attr(FREED, True)
+        fail(study, trial.number)
+
+
+def tell(study: optuna.Study, trial: Trial, value: float | None, state: TrialState) -> bool:
+    """Give a running trial its result; False when it was declared lost meanwhile and has none."""
+    try:
+        study.tell(trial, value, state)
+    except UpdateFinishedTrialError:
+        return False
+    except ValueError:  # of a trial that is over, and of a value that is no number
+        if study.get_trials(deepcopy=False)[trial.number].state.is_finished():
+            return False
+        raise
+    return True
+
+
 def left(study: optuna.Study, points: Sequence[Mapping[str, Value]], *, attempts: int) -> int:
     """How many slots have no result yet and may still get one."""
-    found = counted(study.get_trials(deepcopy=False))
+    trials = study.get_trials(deepcopy=False)
+    found, lost = counted(trials), losses(trials)
     over = [t for t in found.values() if t.state.is_finished()]
-    again = [t for t in over if is_lost(t) and t.user_attrs[ATTEMPT] < attempts]
+    again = [t for t in over if is_lost(t) and lost[t.user_attrs[SLOT]] < attempts]
     return len(points) - len(over) + len(again)
 
 
@@ -118,7 +156,7 @@ class Watchman:
 
 @contextmanager
 def beating(trial: Trial, every: float) -> Iterator[None]:
-    """A thread that changes the trial's beat while the block runs."""
+    """A thread that changes the trial's beat while the block runs; what the storage refuses once is tried again."""
     ended = threading.Event()
 
     def beat() -> None:
@@ -129,6 +167,8 @@ def beating(trial: Trial, every: float) -> Iterator[None]:
                 trial.set_user_attr(BEAT, count)
             except UpdateFinishedTrialError:  # declared lost by another process, which will tell at the end
                 return
+            except (StorageInternalError, SQLAlchemyError):  # a server that restarts: the next beat may get through
+                continue
 
     thread = threading.Thread(target=beat, daemon=True, name=f"beat of trial {trial.number}")
     thread.start()

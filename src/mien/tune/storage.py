@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
+from mien.core import recipe as recipes
 from mien.core.errors import MienError
+from mien.core.recipe import Recipe
 from mien.tune.space import Space, longest
 
 _TRIES, _BETWEEN = 8, 0.5
@@ -20,35 +24,54 @@ _SQLITE_SECONDS = 120
 def open_study(space: Space, fingerprint: str, *, url: str) -> optuna.Study:
     """The study called as the space, with its pruner; made when it is not there.
 
+    It is held to the space, the recipe that the space names, and the data. A study of an earlier mien that has not
+    noted its recipe takes the present one.
+
     Args:
         space: what is searched.
         fingerprint: of the data set.
         url: of the storage, as SQLAlchemy reads it: sqlite:///FILE, or a server for workers on many machines.
 
     Raises:
-        MienError: the storage cannot be reached, or the study there is of another space or other data.
+        MienError: the storage cannot be reached or is damaged, or the study there is of another space, recipe or data.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
         storage=_storage(url), study_name=space.name, direction="maximize", pruner=_pruner(space), load_if_exists=True
     )
-    facts = {"space": space.model_dump(mode="json"), "data": fingerprint}
+    recipe = _trained(recipes.read(space.recipe, space.set))
+    facts = {"space": space.model_dump(mode="json"), "recipe": recipe, "data": fingerprint}
     for name, value in facts.items():
         text = json.dumps(value, sort_keys=True)
         # Two processes that begin at once write the same text.
-        if study.user_attrs.get(name, text) != text:
+        if _noted(study, name, default=text) != text:
             raise MienError(
-                f"{url}: the study {space.name!r} there has another {name}",
+                f"{_without_password(url)}: the study {space.name!r} there has another {name}",
                 hint="name = … in the space, or another --out",
             )
         study.set_user_attr(name, text)
     return study
 
 
+def _noted(study: optuna.Study, name: str, *, default: str) -> str:
+    """What the study was begun with. A key of recipes that is newer than the study has its default there."""
+    text: str = study.user_attrs.get(name, default)
+    if name != "recipe":
+        return text
+    then = recipes.build(json.loads(text), source=f"the recipe of the study {study.study_name!r}")
+    return json.dumps(_trained(then), sort_keys=True)
+
+
+def _trained(recipe: Recipe) -> dict[str, Any]:
+    """What a recipe says of the training; its name and what is said about it may change."""
+    return recipe.model_dump(mode="json", exclude={"name", "about"})
+
+
 def sqlite_url(folder: Path) -> str:
     """The storage of a search that has no server."""
     folder.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{(folder / 'tune.db').resolve()}"
+    # Put together by SQLAlchemy, to which a question mark in a path would begin options.
+    return URL.create("sqlite", database=str((folder / "tune.db").resolve())).render_as_string()
 
 
 def _storage(url: str) -> optuna.storages.RDBStorage:
@@ -62,11 +85,19 @@ def _storage(url: str) -> optuna.storages.RDBStorage:
         except (SQLAlchemyError, StorageInternalError) as error:
             # Several processes that make the tables of a new storage at once: all but one are refused, for a moment.
             if number == _TRIES - 1:
-                raise MienError(
-                    f"--storage {_without_password(url)}: {type(error).__name__}", hint="is the server there?"
-                ) from None
+                raise _unreadable(url, error) from None
             time.sleep(_BETWEEN)
     raise AssertionError("unreachable")
+
+
+def _unreadable(url: str, error: Exception) -> MienError:
+    told = str(getattr(error, "orig", None) or type(error).__name__)
+    if not url.startswith("sqlite"):
+        return MienError(f"--storage {_without_password(url)}: {told}", hint="is the server there?")
+    return MienError(
+        f"{make_url(url).database}: no storage of a search, or damaged ({told})",
+        hint="move it away to begin anew, or choose another --out",
+    )
 
 
 def _without_password(url: str) -> str:

@@ -1,0 +1,31 @@
+"""Places that are to be written to, looked at before the work whose results they get."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mien.core.errors import MienError
+
+
+def check_file(path: Path) -> None:
+    """Raise MienError where no file can be written: a folder, or a folder above that cannot be written to."""
+    if path.is_dir():
+        raise MienError(f"{path}: is a folder", hint="name a file, such as one in this folder")
+    _check_above(path)
+
+
+def check_folder(path: Path) -> None:
+    """Raise MienError where no folder can be filled: a file, or a place that cannot be written to."""
+    if path.exists() and not path.is_dir():
+        raise MienError(f"{path}: is a file, not a folder", hint="name a folder, which may be a new one")
+    _check_above(path / "file")
+
+
+def _check_above(path: Path) -> None:
+    """Raise MienError unless the nearest folder above `path` that exists can be written to."""
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise MienError(f"{path}: {above} is a file, not a folder", hint="choose another place")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise MienError(f"{path}: {above} cannot be written to", hint="choose another place, or ask for the permission")
