@@ -48,7 +48,7 @@ LEFT = (
     "env.json",
     ".env.json.host-12.tmp",
     "weights/resume/state.safetensors",
-    "weights/resume/.state.safetensors.4711.tmp",
+    "weights/resume/.state.safetensors.host-4711.tmp",
     "phases/2-hard.parquet",
     "teachers/0.safetensors",
     ".lock",

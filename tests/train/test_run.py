@@ -354,7 +354,7 @@ def test_a_plateau_of_a_set_with_votes_alone_is_one_of_their_accuracy(
 
 @pytest.mark.parametrize("key", ["train.probe=1", "average={ ema_decay = 0, swa_from_epoch = 1 }"])
 def test_single_pictures_are_measured_without_batch_statistics(bar_set: Dataset, tmp_path: Path, key: str) -> None:
-    settings = ["model={ name = 'lenet5-fer', options = { dense_norm = true } }", "train.eval_batch_size=1"]
+    settings = ["data.crop=8", "train.eval_batch_size=1"]  # the last maps are of one pixel
     finished = train(bar_set, tiny("train.epochs=1", *settings, key), tmp_path / "r", Silent())
     assert finished.progress.epoch == 1
     assert math.isnan(finished.progress.health[0]["batch_norm_loss"]) == key.startswith("train.probe")

@@ -11,9 +11,8 @@ from typing import Any
 from typer.core import TyperGroup
 
 from mien.core.errors import MienError, unknown_name
+from mien.core.files import final_name
 
-# As `core.files` calls what is not yet whole: .NAME.HOST-PROCESS.tmp
-_TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9A-Za-z-]+-\d+\.tmp")
 _PLAINER = (
     (r"^Value error, |^Invalid value: ", ""),
     (r"^Input should be a valid integer.*", "must be a whole number"),
@@ -101,8 +100,7 @@ def system_error(error: OSError) -> MienError:
     if error.strerror is None or name is None:
         return MienError(str(error))
     path = Path(str(name))
-    temporary = _TEMPORARY.fullmatch(path.name)
-    path = path.with_name(temporary["name"]) if temporary else path
+    path = path.with_name(final_name(path.name))
     if path.is_absolute() and path.is_relative_to(Path.cwd()):
         path = path.relative_to(Path.cwd())
     return MienError(f"{path}: {_plain(error.strerror)}", hint=_WAYS_OUT.get(error.errno or 0))

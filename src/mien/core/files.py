@@ -15,6 +15,7 @@ from typing import Any
 from mien.core.errors import MienError
 
 _HOST = re.sub(r"[^0-9A-Za-z-]", "-", socket.gethostname())
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<host>[0-9A-Za-z-]+)-(?P<process>\d+)\.tmp")
 
 
 @contextmanager
@@ -74,12 +75,22 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{_HOST}-{os.getpid()}.tmp")
 
 
+def final_name(name: str) -> str:
+    """What a temporary file or folder will be called; other names as they are.
+
+    >>> final_name(".model.onnx.host-12.tmp"), final_name("model.onnx")
+    ('model.onnx', 'model.onnx')
+    """
+    found = _TEMPORARY.fullmatch(name)
+    return found["name"] if found else name
+
+
 def _remove_left(path: Path) -> None:
     """Delete what writers of the folder `path` left that were killed on this machine."""
-    pattern = re.compile(rf"\.{re.escape(path.name)}\.{re.escape(_HOST)}-(\d+)\.tmp")
     for left in path.parent.iterdir():
-        found = pattern.fullmatch(left.name)
-        if found and not _is_alive(int(found[1])):
+        found = _TEMPORARY.fullmatch(left.name)
+        ours = found is not None and (found["name"], found["host"]) == (path.name, _HOST)
+        if found and ours and not _is_alive(int(found["process"])):
             shutil.rmtree(left, ignore_errors=True)
 
 

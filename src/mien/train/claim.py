@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from mien.core.errors import MienError, command
+from mien.core.files import final_name
 from mien.core.rundir import RunDir
 
 try:
@@ -23,7 +24,6 @@ LOCK = ".lock"
 _WRITTEN = re.compile(
     r"\.lock|data\.json|env\.json|weights/resume/state\.safetensors|phases/\d+-(hard|left-out)\.parquet|teachers/\d+\.safetensors"
 )
-_TEMPORARY = re.compile(r"\.(.+)\.[\w-]+\.tmp")
 Stamp = tuple[int, int]
 
 
@@ -103,9 +103,7 @@ def clear(left: dict[Path, Stamp]) -> None:
 
 def _is_ours(path: Path) -> bool:
     """Whether `train` writes a file of this name, relative to the run folder."""
-    temporary = _TEMPORARY.fullmatch(path.name)
-    named = path.with_name(temporary[1]) if temporary else path
-    return _WRITTEN.fullmatch(named.as_posix()) is not None
+    return _WRITTEN.fullmatch(path.with_name(final_name(path.name)).as_posix()) is not None
 
 
 def _stamp(path: Path) -> Stamp:
