@@ -117,6 +117,7 @@ def test_force_refuses_to_delete_its_own_source_or_files_of_the_user(write_csv: 
     assert run(["data", "import", str(source), "-o", str(packed), "--force"]) == 2
     assert inside.is_file()
     shutil.rmtree(packed / "raw")
+    assert run(["data", "show", str(packed)]) == 0  # what mien itself draws there goes with the set
     assert run(["data", "import", str(source), "-o", str(packed), "--force"]) == 0
 
 

@@ -68,12 +68,15 @@ def test_a_frame_without_a_picture_does_not_end_the_camera(visit: Callable[..., 
             HTMLCanvasElement.prototype.toBlob = function (done, ...kind) {
                 if (!first) return make.call(this, done, ...kind);
                 first = false;
+                window.withoutPicture = true;
                 done(null);
             };
         }"""
     )
     page.click("#camera")
     page.wait_for_selector(".face >> nth=2")
+    assert page.evaluate("window.withoutPicture") is True
+    assert page.get_attribute("#camera", "aria-pressed") == "true"
 
 
 def test_what_is_no_picture_and_what_the_server_refuses_is_told(

@@ -71,7 +71,8 @@ def test_a_space_without_a_recipe_says_only_that() -> None:
 
 def test_keys_that_need_each_other_may_be_searched_together() -> None:
     pixels, probability = {"choices": [4, 8]}, {"choices": [0.5, 1]}
-    tpe("lenet5-fer", augment__erase_pixels=pixels, augment__erase_probability=probability)
+    space = tpe("lenet5-fer", augment__erase_pixels=pixels, augment__erase_probability=probability)
+    assert set(space.keys) == {"augment.erase_pixels", "augment.erase_probability"}
 
 
 def test_two_ends_that_do_not_go_together_are_refused_before_anything_trains() -> None:

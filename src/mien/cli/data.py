@@ -17,6 +17,7 @@ from mien.data.formats import FORMATS, WRITTEN
 from mien.data.pack import Imported, ImportOptions, import_data
 from mien.data.rejects import FILE_NAME as REJECTS_FILE
 from mien.data.sizing import Colour
+from mien.data.target import SHOW
 
 app = typer.Typer(cls=Verbs, no_args_is_help=True, rich_markup_mode=None, help="Import, show and export data sets.")
 _FORMATS = ", ".join(form.name for form in FORMATS)
@@ -88,7 +89,7 @@ def show(
     from mien.data.sheet import write_counts, write_samples
 
     dataset = load(packed)
-    folder = out or packed / "show"
+    folder = out or packed / SHOW
     files = {"counts": folder / "counts.png", "samples": folder / "samples.png"}
     write_counts(dataset, files["counts"])
     write_samples(dataset, files["samples"], seed=seed)

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import typer
 
-from mien.cli.output import console
 from mien.cli.train import says_how_to_go_on, show
 from mien.cli.watch import Bar
 from mien.core import recipe as recipes
-from mien.core.errors import command as shell
 from mien.core.recipe import Recipe
 from mien.core.rundir import RunDir
 from mien.data import dataset
@@ -40,9 +38,6 @@ def command(
         packed = dataset.load(data or folder.data_path())
         finished = resume(folder, packed, bar, settings=settings, begin=begin)
         show(finished, as_json=as_json)
-    if finished.was_complete and not as_json:
-        longer = shell("resume", run, "--set", f"train.epochs={2 * recipe.train.epochs}")
-        console.print(f"It was complete, nothing was left to do. `{longer}` makes it longer.", markup=False)
 
 
 def _jump(before: Recipe, after: Recipe, progress: Progress) -> str | None:

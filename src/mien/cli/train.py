@@ -77,3 +77,6 @@ def show(finished: Finished, *, as_json: bool) -> None:
     console.print(f"{progress.epoch} epochs{early} in {progress.seconds / 60:.1f} min → {run.path}", markup=False)
     console.print(f"best epoch {progress.best_epoch}: validation accuracy {best['val_accuracy']:.2%}", end="")
     console.print(f", FER+ {best['val_ferplus_accuracy']:.2%}" if "val_ferplus_accuracy" in best else "")
+    if finished.was_complete:
+        longer = shell("resume", run.path, "--set", f"train.epochs={2 * progress.epoch}")
+        console.print(f"It was complete, nothing was left to do. `{longer}` makes it longer.", markup=False)

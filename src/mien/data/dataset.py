@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from mien.core.errors import MienError
+from mien.core.errors import MienError, command
 from mien.core.files import atomic_folder, atomic_path, write_json
 from mien.core.labels import LabelSet, identify
 from mien.core.spec import Frozen
@@ -194,7 +194,7 @@ def load(path: Path) -> Dataset:
     if not path.exists():
         raise MienError(f"{path}: no such folder", hint="mien data import FILES --out PACKED makes a packed data set")
     if not (path / "dataset.json").is_file():
-        raise MienError(f"{path}: not a packed data set", hint=f"mien data import {path} --out packed")
+        raise MienError(f"{path}: not a packed data set", hint=command("data", "import", path, "--out", "packed"))
     try:
         info = DatasetInfo.model_validate_json((path / "dataset.json").read_text(encoding="utf-8"))
         images = np.load(path / "images.npy", mmap_mode="r", allow_pickle=False)

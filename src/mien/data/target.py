@@ -12,8 +12,9 @@ from mien.core.files import atomic_folder
 from mien.data.corrections import FILE_NAME as CORRECTIONS
 
 AUDIT = "audit"  # folder of an audit inside the packed set, if it was not told otherwise
+SHOW = "show"  # folder of its charts and sheets, likewise
 # What mien itself puts into the folder of a packed set, and therefore may take away with it.
-_OWN = ("images.npy", "manifest.parquet", "dataset.json", "rejects.csv", AUDIT)
+_OWN = ("images.npy", "manifest.parquet", "dataset.json", "rejects.csv", AUDIT, SHOW)
 
 
 def check_target(out: Path, *, force: bool, inputs: Sequence[Path | None] = ()) -> None:

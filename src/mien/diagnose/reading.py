@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core import recipe as recipes
-from mien.core.errors import MienError
+from mien.core.errors import MienError, command
 from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
 from mien.diagnose.evidence import Answers, Column, Evidence, Fed, Splits
@@ -34,7 +34,7 @@ def read_evidence(run: RunDir, data: Dataset | None, extra: Extra) -> Evidence:
     history = read_columns(run.require().history) if run.history.is_file() else {}
     diverged = run.read_json(run.diverged) if run.diverged.is_file() else None
     if not history and diverged is None:
-        raise MienError(f"{run.path}: no epoch is finished yet", hint=f"mien resume {run.path}")
+        raise MienError(f"{run.path}: no epoch is finished yet", hint=command("resume", run.path))
     return Evidence(
         recipe=recipes.read(str(run.recipe)),
         history=history,

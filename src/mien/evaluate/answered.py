@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mien.core.errors import MienError
+from mien.core.errors import MienError, command
 from mien.core.rundir import RunDir
 from mien.data.arrow import read_table, to_numpy
 from mien.evaluate.bound import again, stale
@@ -96,7 +96,7 @@ def read_answers(path: Path) -> Answered:
 
 def _table(folder: Path, path: Path) -> pa.Table:
     if not (folder / "metrics.json").is_file() or not (folder / "predictions.parquet").is_file():
-        raise MienError(f"{path}: no evaluation in it", hint=f"mien eval {path} DATA writes one")
+        raise MienError(f"{path}: no evaluation in it", hint=f"{command('eval', path, 'DATA')} writes one")
     try:
         return read_table(folder / "predictions.parquet")
     except (OSError, pa.ArrowInvalid) as error:

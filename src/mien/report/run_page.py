@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core import recipe as recipes
-from mien.core.errors import MienError
+from mien.core.errors import MienError, command
 from mien.core.files import write_text
 from mien.core.labels import identify
 from mien.core.rundir import RunDir
@@ -150,7 +150,7 @@ def _images(run: RunDir, answers: Answered, rows: NDArray[np.int64], data: Path 
     raise MienError(
         f"{data}: not the set that was measured (fingerprint {packed.info.fingerprint[:12]}, "
         f"the evaluation has {answers.fingerprint[:12]})",
-        hint=f"mien eval {run.path} {data} measures on it",
+        hint=f"{command('eval', run.path, data)} measures on it",
     )
 
 
