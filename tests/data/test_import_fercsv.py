@@ -256,3 +256,15 @@ def test_a_folder_that_is_no_packed_set_is_never_replaced(write_csv: Write, tmp_
     with pytest.raises(MienError, match="not a packed data set"):
         import_data(write_csv(GOOD), tmp_path / "mine", force=True)
     assert (tmp_path / "mine" / "thesis.txt").exists()
+
+
+def test_ckextended_csv_has_fer2013s_columns_and_an_eighth_class(write_csv: Write, tmp_path: Path) -> None:
+    rows = [(i % 8, i, ("Training", "PublicTest", "PrivateTest")[i // 8]) for i in range(24)]
+    path = write_csv(rows, "ckextended.csv")
+    imported = import_data(path, tmp_path / "packed")
+    assert imported.notes[0].startswith("read as ckextended")
+    assert not imported.rejects
+    names = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "contempt")
+    assert imported.dataset.labels.names == names
+    assert imported.dataset.info.counts["test"] == dict.fromkeys(names, 1)
+    assert any("share people" in note for note in imported.notes)

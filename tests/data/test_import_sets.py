@@ -303,25 +303,11 @@ def test_class_folders_of_ckplus_tell_people_apart_too(write_pictures: Write, tm
     assert all(len(set(data.split[data.subject == who].tolist())) == 1 for who in set(data.subject.tolist()))
 
 
-def test_ckextended_csv_has_fer2013s_columns_and_an_eighth_class(write_csv: Write, tmp_path: Path) -> None:
-    rows = [(i % 8, i, ("Training", "PublicTest", "PrivateTest")[i // 8]) for i in range(24)]
-    path = write_csv(rows, "ckextended.csv")
-    imported = import_data(path, tmp_path / "packed")
-    assert imported.notes[0].startswith("read as ckextended")
-    assert not imported.rejects
-    names = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "contempt")
-    assert imported.dataset.labels.names == names
-    assert imported.dataset.info.counts["test"] == dict.fromkeys(names, 1)
-    assert any("share people" in note for note in imported.notes)
-
-
 # KDEF and JAFFE: both write fear in their own way.
-
-POSED_CODES = {"AN": "angry", "DI": "disgust", "HA": "happy", "NE": "neutral", "SA": "sad", "SU": "surprise"}
 
 
 def test_kdef_is_read_from_its_file_names_whatever_the_folders(write_pictures: Write, tmp_path: Path) -> None:
-    codes = {"AF": "fear"} | POSED_CODES
+    codes = {"AF": "fear"} | POSED
     files = {
         f"KDEF/{who}/{who}{code}{angle}.JPG": np.zeros((9, 7), np.uint8)
         for who in ("AF01", "BF01", "AM31", "BM31", "AF02", "AM02")
@@ -344,7 +330,7 @@ def test_kdef_is_read_from_its_file_names_whatever_the_folders(write_pictures: W
 
 
 def test_jaffe_is_read_from_its_file_names_and_keeps_split_folders(write_pictures: Write, tmp_path: Path) -> None:
-    codes = {"FE": "fear"} | POSED_CODES
+    codes = {"FE": "fear"} | POSED
     files = {
         f"{folder}/{who}.{code}{take}.{number}.tiff": number
         for folder, who in (("train", "KA"), ("test", "KL"))

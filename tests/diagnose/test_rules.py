@@ -6,104 +6,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from evidence_toys import (
+    NAMES,
+    answers,
+    columns,
+    counted,
+    few,
+    healthy,
+    names,
+    noted,
+    one,
+    recipe,
+    stuck,
+    with_health,
+    with_history,
+)
 
-from mien.core import recipe as recipes
-from mien.core.recipe import Recipe
-from mien.diagnose.evidence import HEALTH_PICTURES, Answers, Evidence, Fed, Splits
+from mien.diagnose.evidence import Answers, Evidence, Fed, Splits
 from mien.diagnose.judge import ORDER, diagnose
 from mien.diagnose.verdict import Verdict
-from mien.train import health
-
-NAMES = ("angry", "disgust", "fear", "happy")
-
-
-def recipe(**tables: object) -> Recipe:
-    return recipes.build(dict(tables), source="test")
-
-
-def columns(**values: object) -> dict[str, np.ndarray]:
-    return {name: np.asarray(value, np.float64) for name, value in values.items()}
-
-
-def healthy() -> Evidence:
-    """Ten epochs that rise to 90 %, trained to 92 %."""
-    val = 0.9 - 0.6 * np.exp(-np.arange(10) / 1.5)
-    return Evidence(
-        recipe(),
-        columns(
-            train_loss=2 - val,
-            val_loss=1.5 - val,
-            val_accuracy=val,
-            train_eval_accuracy=val + 0.02,
-            train_eval_loss=1.4 - val,
-            gradient_norm=np.full(10, 1.5),
-            learning_rate=np.linspace(0.1, 0.001, 10),
-        ),
-        columns(
-            first_loss=np.full(10, np.log(4)),
-            clipped_share=np.zeros(10),
-            update_ratio=np.full(10, 2e-3),
-            probe_accuracy=val,
-            plain_accuracy=val,
-            batch_norm_accuracy=val,
-            **{"dead:act": np.full(10, 0.1), "spread:a": np.ones(10), "spread:b": np.full(10, 0.5)},
-        ),
-        counts={"train": dict.fromkeys(NAMES, 1000), "val": dict.fromkeys(NAMES, 500)},
-        splits=Splits(0.0, (0.0, 0.0)),
-        fed=Fed(0.0, 1.0),
-    )
-
-
-def with_history(**values: object) -> Evidence:
-    own = healthy()
-    return replace(own, history={**own.history, **columns(**values)})
-
-
-def with_health(**values: object) -> Evidence:
-    own = healthy()
-    return replace(own, health={**own.health, **columns(**values)})
-
-
-def answers(recall: float, *, sure: float = 0.9, wrong_as: int = 0) -> Answers:
-    """400 pictures of four classes; of the second only the share `recall` is right, all given with `sure`."""
-    ids = np.repeat(np.arange(4), 100)
-    said = ids.copy()
-    missed = np.flatnonzero(ids == 1)[round(100 * recall) :]
-    said[missed] = wrong_as
-    p = np.full((400, 4), (1 - sure) / 3)
-    p[np.arange(400), said] = sure
-    return Answers(ids, p, NAMES)
-
-
-def counted(**changed: int) -> dict[str, int]:
-    """A thousand pictures a class but for those named."""
-    return dict.fromkeys(NAMES, 1000) | changed
-
-
-def few(evidence: Evidence, pictures: int) -> Evidence:
-    """The same figures, of so few validation pictures a class."""
-    return replace(evidence, counts={"train": dict.fromkeys(NAMES, 25), "val": dict.fromkeys(NAMES, pictures)})
-
-
-def stuck() -> Evidence:
-    """Weights that move, a second epoch of which validation is lost, and no more learned than three classes in four."""
-    counts = {"train": counted(angry=9000), "val": counted(angry=9000)}
-    own = with_history(
-        train_loss=np.full(10, 0.85),
-        val_loss=[1.4, 8.0, *np.full(8, 0.85)],
-        val_accuracy=np.full(10, 0.75),
-        train_eval_accuracy=np.full(10, 0.75),
-        train_eval_loss=np.full(10, 0.85),
-    )
-    return replace(own, health={**own.health, **columns(update_ratio=np.full(10, 0.006))}, counts=counts)
-
-
-def noted(evidence: Evidence) -> list[str]:
-    return [v.name for v in diagnose(evidence).notes]
-
-
-def names(evidence: Evidence) -> list[str]:
-    return [v.name for v in diagnose(evidence).faults]
 
 
 def test_nothing_is_found_in_a_healthy_run() -> None:
@@ -350,67 +271,11 @@ def test_without_an_audit_a_leak_says_which_copies_count() -> None:
     assert "mien data audit" not in known
 
 
-def one(evidence: Evidence, name: str) -> Verdict:
-    [found] = [v for v in diagnose(evidence).verdicts if v.name == name]
-    return found
-
-
-def broken(**values: object) -> Evidence:
-    """Updates of nothing at the end of a falling rate, and training pictures that were not learned."""
-    history = columns(
-        train_loss=[1.2, 1.1, 1.0],
-        val_loss=[1.4, 1.4, 1.4],
-        val_accuracy=[0.25, 0.3, 0.3],
-        train_eval_accuracy=[0.25, 0.3, 0.3],
-        learning_rate=[0.1, 0.05, 1e-5],
-    )
-    health = columns(update_ratio=[1e-6, 1e-6, 1e-6], first_loss=[1.4, 1.4, 1.4])
-    return replace(healthy(), history=history | columns(**values), health=health)
-
-
-def first_epoch(evidence: Evidence) -> Evidence:
-    history, health = ({k: v[:1] for k, v in one.items()} for one in (evidence.history, evidence.health))
-    return replace(evidence, history=history, health=health)
-
-
-def test_a_rate_is_called_too_low_by_epochs_in_which_it_was_up() -> None:
-    low = broken()
-    assert "learning-rate-too-low" in names(low)
-    assert "learning-rate-too-low" not in names(first_epoch(low))
-    decayed = replace(low, health={**low.health, **columns(update_ratio=[2e-3, 2e-3, 1e-7])})
-    mostly = {**decayed.history, **columns(learning_rate=[0.1, 1e-4, 1e-5])}
-    last = replace(decayed, history=mostly, health={**decayed.health, **columns(update_ratio=[3e-4, 1e-6, 1e-7])})
-    assert "learning-rate-too-low" not in names(decayed)
-    assert "learning-rate-too-low" not in names(last)
-
-
-def test_a_run_that_broke_had_no_rate_that_is_too_low() -> None:
-    found = names(broken(train_loss=[50.0, 60.0, 70.0]))
-    assert "learning-rate-too-high" in found
-    assert "learning-rate-too-low" not in found
-
-
 def test_what_a_loss_rose_above_is_named() -> None:
     at_once = one(CASES["broke at once"][0], "learning-rate-too-high")
     assert at_once.evidence == "Training loss 5000.000 in epoch 1, 1.386 at the very first step."
     later = one(CASES["explodes"][0], "learning-rate-too-high")
     assert later.evidence == "Training loss 9.000 in epoch 3, 1.000 in epoch 1."
-
-
-def test_large_updates_of_a_run_that_learns_are_a_note_without_a_fall() -> None:
-    found = one(with_health(update_ratio=np.full(10, 0.05)), "learning-rate-too-high")
-    assert (found.severity, found.confidence) == ("note", "low")
-    assert "falls" not in found.evidence
-
-
-def test_too_few_updates_are_not_called_too_many_epochs() -> None:
-    flat = [0.3, *np.full(11, 0.45)]
-    short = with_history(
-        step=8 * np.arange(1, 13), val_accuracy=flat, train_eval_accuracy=flat, val_loss=np.linspace(1.3, 1.2, 12)
-    )
-    assert "too-short" in names(short)
-    assert "too-long" not in names(short)
-    assert "too-long" in names(replace(short, history={**short.history, **columns(step=80 * np.arange(1, 13))}))
 
 
 def test_answers_that_are_calibrated_are_not_to_be_calibrated() -> None:
@@ -419,46 +284,3 @@ def test_answers_that_are_calibrated_are_not_to_be_calibrated() -> None:
     assert (found.severity, "calibrate" in found.try_first) == ("note", False)
     assert "400 answers of the kept weights are not too sure" in found.evidence
     assert one(CASES["over-confident"][0], "over-confident").severity == "warning"
-
-
-def test_what_is_known_by_heart_without_a_turn_has_no_epoch_to_stop_at() -> None:
-    never = with_history(
-        val_loss=np.linspace(1.9, 1.1, 10),
-        val_accuracy=np.linspace(0.3, 0.68, 10),
-        train_eval_accuracy=np.full(10, 0.98),
-    )
-    found = one(never, "overfitting")
-    assert found.epoch is None
-    said = found.what + found.evidence + found.try_first
-    assert "Stopping at" not in said
-    assert "patience" not in said
-    assert "turned there" not in said
-
-
-def test_of_several_rare_classes_the_one_that_lost_most_is_named() -> None:
-    own = answers(0.1)
-    kept = np.flatnonzero((own.ids != 2) | (np.cumsum(own.ids == 2) <= 5))
-    few_of_the_rarest = Answers(own.ids[kept], own.probabilities[kept], own.labels)
-    train = {**dict.fromkeys(NAMES, 1000), "disgust": 50, "fear": 20}
-    counts = {"train": train, "val": dict.fromkeys(NAMES, 500)}
-    found = one(replace(healthy(), answers=few_of_the_rarest, counts=counts), "imbalance")
-    assert found.title == "Imbalance cost disgust its recall"
-
-
-def test_epochs_are_counted_in_words() -> None:
-    single = first_epoch(with_history(step=np.full(10, 20.0), train_eval_accuracy=np.full(10, 0.26)))
-    assert "after 1 epoch;" in one(single, "too-short").evidence
-    assert "after 3 epochs." in one(broken(), "learning-rate-too-low").evidence
-
-
-def test_averages_are_behind_beyond_what_the_few_pictures_of_health_explain() -> None:
-    averaged = recipe(average={"ema_decay": 0.999})
-    half = columns(plain_accuracy=np.full(10, 0.5), batch_norm_accuracy=np.full(10, 0.5))
-    own = replace(healthy(), recipe=averaged, health={**healthy().health, **half})
-    near, far = ({**own.health, **columns(probe_accuracy=np.full(10, at))} for at in (0.44, 0.4))
-    assert "averages-behind" not in names(replace(own, health=near))
-    assert "averages-behind" in names(replace(own, health=far))
-
-
-def test_the_figures_of_health_are_of_as_many_pictures_as_training_looks_at() -> None:
-    assert healthy().health_count == HEALTH_PICTURES == health.PICTURES
