@@ -16,7 +16,7 @@ ODD = Path("x[/b]") / "run[v2]"
 
 def print_train() -> None:
     progress = SimpleNamespace(rows=[{"val_accuracy": 0.5}], best_epoch=1, epoch=1, stopped=False, seconds=1.0)
-    finished: Any = SimpleNamespace(progress=progress, run=SimpleNamespace(path=ODD))
+    finished: Any = SimpleNamespace(progress=progress, run=SimpleNamespace(path=ODD), was_complete=True)
     train.show(finished, as_json=False)
 
 
