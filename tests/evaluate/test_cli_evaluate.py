@@ -64,7 +64,17 @@ def test_json_is_one_object_with_the_figures_of_the_library(
     for kind in ("labels", "ferplus"):
         assert said["scores"][kind]["confusion"] == [list(row) for row in wanted[kind]["confusion"]]
         assert said["scores"][kind]["log_loss"] == pytest.approx(wanted[kind]["log_loss"], abs=1e-4)
-    assert (said["tta"], said["folder"]) == ("flip-shift", str(folder / "run" / "eval"))
+    assert (said["tta"], said["folder"]) == ("flip-shift", str(folder / "run" / "eval" / "flip-shift"))
+
+
+def test_test_time_augmentation_stands_beside_the_plain_figures(place: Any) -> None:
+    folder, _ = place
+    own = folder / "run" / "eval"
+    assert call(folder) == 0
+    plain = (own / "metrics.json").read_bytes()
+    assert call(folder, "--tta", "flip") == 0
+    assert (own / "metrics.json").read_bytes() == plain
+    assert json.loads((own / "flip" / "metrics.json").read_text(encoding="utf-8"))["tta"] == "flip"
 
 
 def test_models_are_averaged_and_the_first_runs_folder_stays_untouched(

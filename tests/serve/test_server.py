@@ -321,6 +321,9 @@ def test_a_taken_port_and_an_address_of_another_machine_are_told(make: Make) -> 
         port = taken.getsockname()[1]
         with pytest.raises(MienError, match=f"cannot listen on 127.0.0.1, port {port}: address already in use"):
             server.run(made.app, made.settings.model_copy(update={"port": port}))
+        with pytest.raises(MienError, match=f"cannot listen on 127.0.0.1, port {port}: address already in use"):
+            server.require_free(made.settings.model_copy(update={"port": port}))
+    server.require_free(made.settings.model_copy(update={"port": port}))
     for host in ("192.0.2.1", "nowhere.invalid"):
         with pytest.raises(MienError, match=rf"cannot listen on {host}, port 8000: \w.*\n.*--host"):
             server.run(made.app, made.settings.model_copy(update={"host": host}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,17 @@ def test_a_damaged_file_of_a_study_is_named(bar_set: Dataset, tmp_path: Path, na
 
 def never(*_: object, **__: object) -> Any:
     raise AssertionError("trained")
+
+
+def test_a_set_with_votes_only_is_refused_before_a_training(
+    bar_set: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlabelled = replace(bar_set)
+    monkeypatch.setitem(unlabelled.__dict__, "label", np.full_like(bar_set.label, -1))
+    ladder = ladders.build({"recipe": "demo", "steps": [{"name": "a"}]}, source="l")
+    with pytest.raises(MienError, match="no picture of val has a label"):
+        study(unlabelled, ladder, tmp_path / "out", never)
+    assert not (tmp_path / "out").exists()
 
 
 def test_snapshots_of_a_step_that_was_never_trained_name_it(bar_set: Dataset, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def command(
     weights: Weights = typer.Option("best", help="Which weights of a run."),
     ensemble: bool = typer.Option(False, "--snapshots", help="Average the answers of the run's snapshots."),
     extra: list[Path] = typer.Option([], "--with", help="A further run or model to average with; repeatable."),
-    out: Path | None = typer.Option(None, "--out", "-o", help="Folder for the files; of a single run its own eval/."),
+    out: Path | None = typer.Option(None, "--out", "-o", help="Folder for the files; else the run's own eval/."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, mps."),
     precision: Precision = typer.Option("fp32", help="bf16 is faster on some machines, and less exact."),
     batch_size: int = typer.Option(256, min=1, help="Pictures at a time; the result does not depend on it."),
@@ -64,7 +64,7 @@ def command(
         )
     if single and RunDir(model).recipe.is_file():
         evaluation = replace(evaluation, notes=(*evaluation.notes, *unfinished(RunDir(model))))
-    folder = out or (RunDir(model).evaluation if model.is_dir() and single else None)
+    folder = out or (results.folder(RunDir(model), evaluation) if model.is_dir() and single else None)
     if folder is not None:
         results.write(folder, evaluation, dataset, weights=of)
     if as_json:

@@ -14,7 +14,7 @@ from mien.deploy.runtime import Predictor
 from mien.faces.centerface import LONGEST_SIDE, PHOTO_SIDE, CenterFace
 from mien.serve.app import create_app
 from mien.serve.engine import Engine
-from mien.serve.server import log_to_terminal, run
+from mien.serve.server import log_to_terminal, require_free, run
 from mien.serve.settings import KEY_VARIABLE, Access, Batching, Limits, Settings, read_keys
 from mien.video.follow import Follower, Following
 
@@ -51,6 +51,7 @@ def command(
         limits=_LIMITS.model_copy(update={"answer_seconds": timeout}),
         batching=Batching(size=batch_size, wait_ms=wait_ms, queue=queue),
     ).checked()
+    require_free(settings)
     detector = CenterFace(longest_side=detect_size, threads=threads)
     detector.detect([np.zeros((32, 32, 3), np.uint8)])  # else its file would be opened, or not, by the running server
     frames = detector.at(min(detect_size, LONGEST_SIDE))

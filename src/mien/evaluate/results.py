@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from mien import __version__
 from mien.core.files import atomic_path, write_json, write_text
+from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
 from mien.evaluate import plots
 from mien.evaluate.evaluate import Evaluation, Score
@@ -23,6 +24,11 @@ from mien.evaluate.metrics import ClassMetrics, Interval
 from mien.evaluate.truth import LABELS, TITLES
 
 _STALE = ("metrics.json", "per_class.csv", "confusion*.csv", "plots/confusion*.png", "plots/reliability*.png")
+
+
+def folder(run: RunDir, evaluation: Evaluation) -> Path:
+    """Where a run keeps an evaluation: `eval/`; with test-time augmentation beside the plain one, as `eval/flip/`."""
+    return run.evaluation if evaluation.tta == "none" else run.evaluation / evaluation.tta
 
 
 def write(folder: Path, evaluation: Evaluation, dataset: Dataset, *, weights: Mapping[str, str] | None = None) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import logging
+import os
 import signal
+import socket
 from typing import Any
 
 import uvicorn
@@ -56,11 +60,35 @@ def run(app: ASGIApp, settings: Settings) -> None:
         raise _not_started(settings, end.__context__) from None
 
 
+def require_free(settings: Settings) -> None:
+    """Raises MienError when another program listens where this server shall: said before a model is loaded."""
+    with contextlib.suppress(socket.gaierror):  # a name that is none: `run` says so
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            with socket.socket(family, kind, protocol) as tried:
+                if os.name == "posix":  # as asyncio does; elsewhere it would let two programs have one port
+                    tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                _try(tried, address, settings)
+
+
+def _try(tried: socket.socket, address: Any, settings: Settings) -> None:
+    try:
+        tried.bind(address)
+    except OSError as error:
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            raise _cannot_listen(settings, error) from None
+
+
 def _not_started(settings: Settings, reason: BaseException | None) -> MienError:
     """uvicorn exits where it cannot listen, while it handles the error that says why, and where the app fails."""
     if not isinstance(reason, OSError):
         return MienError("the server did not start", hint="the lines above say why")
-    why = (reason.strerror or str(reason)).rpartition(": ")[2]
+    return _cannot_listen(settings, reason)
+
+
+def _cannot_listen(settings: Settings, reason: OSError) -> MienError:
+    why = (reason.strerror or str(reason)).rpartition(": ")[2].lower()
     return MienError(
         f"cannot listen on {settings.host}, port {settings.port}: {why}",
         hint="--host takes an address of this machine, --port 0 any port that is free",
