@@ -22,6 +22,7 @@ from evidence_toys import (
     with_history,
 )
 
+from mien.diagnose.answered import calibration
 from mien.diagnose.evidence import Answers, Evidence, Fed, Splits
 from mien.diagnose.judge import ORDER, diagnose
 from mien.diagnose.verdict import Verdict
@@ -284,3 +285,10 @@ def test_answers_that_are_calibrated_are_not_to_be_calibrated() -> None:
     assert (found.severity, "calibrate" in found.try_first) == ("note", False)
     assert "400 answers of the kept weights are not too sure" in found.evidence
     assert one(CASES["over-confident"][0], "over-confident").severity == "warning"
+
+
+def test_answers_that_are_a_little_too_sure_are_not_called_calibrated() -> None:
+    own = answers(0.2, sure=0.88)
+    assert calibration(replace(healthy(), answers=own)) is None
+    found = one(replace(CASES["over-confident"][0], answers=own), "over-confident")
+    assert (found.severity, "calibrate" in found.try_first) == ("warning", True)

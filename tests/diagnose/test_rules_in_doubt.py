@@ -52,6 +52,20 @@ def test_large_updates_of_a_run_that_learns_are_a_note_without_a_fall() -> None:
     assert "falls" not in found.evidence
 
 
+def test_large_updates_stay_a_note_where_one_epoch_lost_a_little_or_no_training_pictures_were_asked() -> None:
+    large = with_health(update_ratio=np.full(10, 0.05))
+    dip = large.column("val_accuracy").copy()
+    dip[-3] -= 0.05
+    once = replace(large, history={**large.history, **columns(val_accuracy=dip)})
+    unasked = {k: v for k, v in large.history.items() if not k.startswith("train_eval")}
+    for own in (once, replace(large, history=unasked)):
+        found = one(own, "learning-rate-too-high")
+        assert (found.severity, "falls" in found.evidence) == ("note", False)
+    dip[5:] = [0.9, 0.7, 0.9, 0.7, 0.9]
+    often = one(replace(large, history={**large.history, **columns(val_accuracy=dip)}), "learning-rate-too-high")
+    assert (often.severity, "falls" in often.evidence) == ("severe", True)
+
+
 def test_too_few_updates_are_not_called_too_many_epochs() -> None:
     flat = [0.3, *np.full(11, 0.45)]
     short = with_history(
@@ -74,6 +88,20 @@ def test_what_is_known_by_heart_without_a_turn_has_no_epoch_to_stop_at() -> None
     assert "Stopping at" not in said
     assert "patience" not in said
     assert "turned there" not in said
+    assert "would not have helped" in said
+
+
+def test_what_is_known_by_heart_names_the_epoch_at_which_accuracy_was_best() -> None:
+    lost = with_history(
+        val_loss=np.append(np.full(9, 1.2), 1.25),
+        val_accuracy=[*np.linspace(0.5, 0.72, 6), *np.linspace(0.7, 0.62, 4)],
+        train_eval_accuracy=np.full(10, 0.98),
+    )
+    found = one(lost, "overfitting")
+    assert found.epoch == 6
+    assert "would not have helped" not in found.what
+    assert "best at epoch 6" in found.what
+    assert "72.0" in found.evidence
 
 
 def test_of_several_rare_classes_the_one_that_lost_most_is_named() -> None:

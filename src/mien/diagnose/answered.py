@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mien.diagnose.chance import FEWEST, surely_below
-from mien.diagnose.evidence import Evidence
+from mien.diagnose.evidence import Answers, Evidence
 from mien.diagnose.thresholds import LIMITS, Thresholds
 from mien.diagnose.verdict import Verdict
 from mien.evaluate.metrics import ClassMetrics, calibration_error, confusion_matrix, per_class, reliability, wilson
@@ -75,15 +75,26 @@ def _cost(own: ClassMetrics, classes: tuple[ClassMetrics, ...], limits: Threshol
     return mean if far else None
 
 
+def certainty(answers: Answers) -> tuple[float, float]:
+    """The share of right answers and their mean probability, 0 to 1."""
+    right = float((answers.probabilities.argmax(1) == answers.ids).mean())
+    return right, float(answers.probabilities.max(1).mean())
+
+
+def too_sure(answers: Answers) -> bool:
+    """Whether the mean probability is above the share of right answers beyond chance."""
+    right, sure = certainty(answers)
+    return surely_below(right, len(answers.ids), sure)
+
+
 def calibration(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     """Probabilities above the share of right answers."""
     if e.answers is None or len(e.answers.ids) < FEWEST_ANSWERS:
         return None
     bins = reliability(e.answers.ids, e.answers.probabilities)
     error = calibration_error(bins)
-    sure = float(e.answers.probabilities.max(1).mean())
-    right = float((e.answers.probabilities.argmax(1) == e.answers.ids).mean())
-    if error < limits.calibration or not surely_below(right, len(e.answers.ids), sure) or right < e.chance + 0.1:
+    right, sure = certainty(e.answers)
+    if error < limits.calibration or not too_sure(e.answers) or right < e.chance + 0.1:
         return None
     return Verdict(
         "over-confident",

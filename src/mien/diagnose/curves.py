@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mien.diagnose.answered import FEWEST_ANSWERS, calibration
+from mien.diagnose.answered import FEWEST_ANSWERS, too_sure
 from mien.diagnose.chance import surely_apart, surely_below
 from mien.diagnose.evidence import Evidence
 from mien.diagnose.states import gained, still_rising
@@ -30,7 +30,7 @@ def overfitting(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     if not turned and not (gap >= limits.memorised_gap and train[-1] >= limits.memorised):
         return None
     if not turned:
-        return _memorised(train[-1], accuracy[-1], loss[turn], loss[-1])
+        return _memorised(e, limits)
     sure = lost >= limits.overfit_accuracy_lost
     return Verdict(
         "overfitting",
@@ -48,18 +48,27 @@ def overfitting(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     )
 
 
-def _memorised(train: float, val: float, lowest: float, last: float) -> Verdict:
-    """Learned by heart, though validation has not turned: there is no epoch to have stopped at."""
+def _memorised(e: Evidence, limits: Thresholds) -> Verdict:
+    """Learned by heart, though validation loss has not turned: where accuracy has, there was a better epoch."""
+    loss, accuracy, train = (e.column(name) for name in ("val_loss", "val_accuracy", "train_eval_accuracy"))
+    best = int(accuracy.argmax())
+    held = accuracy[best] - accuracy[-1] < limits.overfit_accuracy_lost
+    stopping = (
+        "Stopping earlier would not have helped: validation had not turned for good when the run ended."
+        if held
+        else f"Validation loss had not turned for good when the run ended, but accuracy was best at epoch {best + 1}."
+    )
     return Verdict(
         "overfitting",
         "Overfitting",
-        "The net knows nearly all of its training pictures by heart and other pictures far less well. Stopping earlier "
-        "would not have helped: validation loss had not turned for good when the run ended.",
-        f"Training accuracy {percent(train, 1)}, validation {percent(val, 1)}; validation loss {lowest:.3f} at its "
-        f"lowest, {last:.3f} at the end.",
+        f"The net knows nearly all of its training pictures by heart and other pictures far less well. {stopping}",
+        f"Training accuracy {percent(train[-1], 1)}, validation {percent(accuracy[-1], 1)}"
+        f"{'' if held else f', {percent(accuracy[best], 1)} at epoch {best + 1}'}; validation loss {loss.min():.3f} at "
+        f"its lowest, {loss[-1]:.3f} at the end.",
         "high",
         "warning",
         f"{AUGMENT}; or more pictures",
+        epoch=None if held else best + 1,
     )
 
 
@@ -76,9 +85,9 @@ def over_confident(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     ):
         return None
     # What answers is the kept epoch, calibrated or not, and its answers say more than the curve of what came after.
-    asked = 0 if e.answers is None else len(e.answers.ids)
-    calibrated = asked >= FEWEST_ANSWERS and calibration(e, limits) is None
-    answered = f" The {asked:,} answers of the kept weights are not too sure." if calibrated else ""
+    kept = e.answers if e.answers is not None and len(e.answers.ids) >= FEWEST_ANSWERS else None
+    calibrated = kept is not None and not too_sure(kept)
+    answered = f" The {len(kept.ids):,} answers of the kept weights are not too sure." if kept and calibrated else ""
     return Verdict(
         "over-confident",
         "Loss up, accuracy not down" if calibrated else "Over-confident: loss up, accuracy not down",

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from mien.core.spec import Frozen
+from mien.diagnose.verdict import Verdict
 
 
 class Gain(Frozen):
@@ -16,11 +17,13 @@ class Gain(Frozen):
         says: the figures in words, with net, data and number of seeds.
         page: the document that holds them.
         row: a piece of that document, word for word.
+        remedy: how the verdict's advice must begin: other advice of the same verdict was not measured.
     """
 
     says: str
     page: str
     row: str
+    remedy: str = ""
 
 
 @cache
@@ -30,7 +33,9 @@ def gains() -> dict[str, Gain]:
     return {name: Gain.model_validate(row) for name, row in tree.items()}
 
 
-def expected_gain(verdict: str) -> str | None:
-    """What was measured and where it stands; None: nothing."""
-    gain = gains().get(verdict)
-    return None if gain is None else f"{gain.says}; {gain.page}"
+def expected_gain(verdict: Verdict) -> str | None:
+    """What was measured of a verdict's advice and where it stands; None: nothing."""
+    gain = gains().get(verdict.name)
+    if gain is None or not verdict.try_first.startswith(gain.remedy):
+        return None
+    return f"{gain.says}; {gain.page}"

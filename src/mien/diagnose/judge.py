@@ -75,7 +75,7 @@ def diagnose(evidence: Evidence, *, limits: Thresholds = LIMITS, missing: tuple[
         verdict = rule(evidence, limits)
         if verdict is None or (verdict.name in found and found[verdict.name].severity != "note"):
             continue
-        found[verdict.name] = replace(verdict, expected_gain=expected_gain(verdict.name))
+        found[verdict.name] = replace(verdict, expected_gain=expected_gain(verdict))
     return Diagnosis(tuple(sorted(found.values(), key=_place)), _facts(evidence, missing))
 
 

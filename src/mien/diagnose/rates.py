@@ -83,9 +83,9 @@ def rate_too_high(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     )
     evidence = (
         f"An update moves the weights by {percent(update, 2)} (about 0.1\N{NO-BREAK SPACE}% is usual); "
-        f"{fell if falls > 0 else ''}the first epoch's loss was {loss[0]:.3g}."
+        f"{fell if wild else ''}the first epoch's loss was {loss[0]:.3g}."
     )
-    if not (stuck or falls > 0) and e.has("train_eval_accuracy") and not stopped_unlearned(e, limits):
+    if not (stuck or wild or stopped_unlearned(e, limits)):
         return _large_updates(e, evidence)
     return _too_high(e, evidence, "high" if stuck or (wild and update > limits.update_high) else "medium", None)
 

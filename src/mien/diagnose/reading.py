@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from mien.core import recipe as recipes
 from mien.core.errors import MienError, command
 from mien.core.rundir import RunDir
-from mien.data.dataset import Dataset
+from mien.data.dataset import UNLABELLED, Dataset
 from mien.diagnose.evidence import Answers, Column, Evidence, Fed, Splits
 from mien.evaluate.answered import read_answers
 from mien.evaluate.evaluate import Evaluation
@@ -32,14 +33,15 @@ class Extra:
 def read_evidence(run: RunDir, data: Dataset | None, extra: Extra) -> Evidence:
     """Everything the rules look at. Raises MienError when the folder is no run, or a file in it is damaged."""
     history = read_columns(run.require().history) if run.history.is_file() else {}
+    health = read_columns(run.health) if run.health.is_file() else {}
     diverged = run.read_json(run.diverged) if run.diverged.is_file() else None
     if not history and diverged is None:
         raise MienError(f"{run.path}: no epoch is finished yet", hint=command("resume", run.path))
     return Evidence(
         recipe=recipes.read(str(run.recipe)),
         history=history,
-        health=read_columns(run.health) if run.health.is_file() else {},
-        counts=run.read_json(run.data).get("counts", {}),
+        health=aligned(health, history),
+        counts=of_classes(run.read_json(run.data).get("counts", {})),
         diverged=diverged,
         answers=extra.answers or stored_answers(run),
         splits=compare_splits(data) if data is not None else None,
@@ -48,15 +50,35 @@ def read_evidence(run: RunDir, data: Dataset | None, extra: Extra) -> Evidence:
     )
 
 
+def aligned(health: Mapping[str, Column], history: Mapping[str, Column]) -> dict[str, Column]:
+    """The rows of health.csv for the epochs of the history, NaN where it has none.
+
+    The two files are written one after the other, so a training that goes on, or was killed in between, has one row
+    more in either; a run that was begun before there was health has fewer.
+    """
+    if "epoch" not in health or "epoch" not in history:
+        return dict(health)
+    place = {int(epoch): i for i, epoch in enumerate(health["epoch"].tolist())}
+    rows = [place.get(int(epoch), -1) for epoch in history["epoch"].tolist()]
+    return {name: np.append(column, np.nan)[rows] for name, column in health.items()}
+
+
+def of_classes(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Mapping[str, int]]:
+    """Split → label → pictures, without the pictures that have no label; a split that has no other keeps them."""
+    named = {split: {name: n for name, n in of.items() if name != UNLABELLED} for split, of in counts.items()}
+    return {split: named[split] or of for split, of in counts.items()}
+
+
 def stored_answers(run: RunDir) -> Answers | None:
-    """The predictions of an earlier `mien eval` on val of the run's own data, by the weights that it has now.
+    """The plain predictions of an earlier `mien eval` on val of the run's own data, by the kept weights of now.
 
     None where there are none of these.
     """
     if not (run.evaluation / "predictions.parquet").is_file():
         return None
     told = read_answers(run.path)
-    if told.stale or told.split != "val" or told.fingerprint != run.read_json(run.data).get("fingerprint"):
+    kept = (told.facts.get("weights") or {}).get("which", "best") == "best" and told.tta == "none"
+    if told.stale or not kept or told.split != "val" or told.fingerprint != run.read_json(run.data).get("fingerprint"):
         return None
     name, labels = next(iter(told.heads.items()))
     ids = np.array([labels.index(one) if one in labels else -1 for one in told.label.tolist()], np.int64)

@@ -53,6 +53,11 @@ def still_rising(e: Evidence, limits: Thresholds) -> bool:
 
 
 def stopped_unlearned(e: Evidence, limits: Thresholds) -> bool:
-    """Whether the training pictures were still answered badly at the end, and no better than before."""
+    """Whether the training pictures were still answered badly at the end, and no better than before.
+
+    Where training accuracy was not measured, validation must be near chance for that.
+    """
+    if not e.has("train_eval_accuracy"):
+        return e.has("val_accuracy") and float(e.column("val_accuracy")[-1]) < e.chance + 0.1
     train = float(e.column("train_eval_accuracy")[-1])
     return surely_below(train, e.probe_count, limits.underfit_accuracy) and not still_rising(e, limits)

@@ -19,7 +19,7 @@ from mien.data.dataset import Dataset
 from mien.diagnose import material
 from mien.diagnose.evidence import Evidence
 from mien.diagnose.rates import expected_first_loss
-from mien.diagnose.reading import compare_splits
+from mien.diagnose.reading import compare_splits, of_classes
 from mien.diagnose.thresholds import LIMITS
 from mien.diagnose.verdict import Verdict
 from mien.train.batches import Batch, Batches
@@ -59,7 +59,11 @@ def examine(data: Dataset, recipe: Recipe, *, tell: Tell | None = None) -> list[
         MienError: as `train`: the recipe does not fit the data.
     """
     facts = Evidence(
-        recipe, {}, counts=data.info.counts, splits=compare_splits(data), fed=fed_facts(data, recipe, pictures=512)
+        recipe,
+        {},
+        counts=of_classes(data.info.counts),
+        splits=compare_splits(data),
+        fed=fed_facts(data, recipe, pictures=512),
     )
     return [
         _of("leakage", material.leaked(facts), "no validation picture stands in training"),
@@ -81,7 +85,9 @@ def _fed(facts: Evidence) -> str:
 
 def _balance(data: Dataset, recipe: Recipe) -> Check:
     """Whether the rarest class of training is far behind and the recipe does nothing about it."""
-    counts = {name: n for name, n in data.info.counts.get("train", {}).items() if n}
+    counts = {name: n for name, n in of_classes(data.info.counts).get("train", {}).items() if n}
+    if not counts:
+        return Check("balance", True, "no picture of train has a label")
     rare, common = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
     helped = recipe.data.sampler != "shuffle" or recipe.loss.class_balance != "none" or bool(recipe.loss.class_weights)
     passed = helped or counts[common] < LIMITS.imbalance * counts[rare]
