@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from mien.diagnose.reading import compare_splits, evaluated_answers, stored_answ
 from mien.evaluate.answerer import open_answerer
 from mien.evaluate.evaluate import evaluate
 from mien.evaluate.history import read_columns
-from mien.train.doctor import _fitted
+from mien.train.doctor import _balance, _fitted
 from mien.train.health import norm_shift
 
 TINY = (
@@ -67,6 +69,9 @@ def test_predictions_of_an_evaluation_are_those_that_would_be_made(bar_set: Data
     assert stored.labels == made.labels
     assert np.array_equal(stored.ids, made.ids)
     assert np.allclose(stored.probabilities, made.probabilities, atol=1e-6)
+    for other in (["--weights", "last"], ["--tta", "flip", "--out", str(RunDir(run).evaluation)]):
+        assert cli(["eval", str(run), str(bar_set.path), *other]) == 0
+        assert stored_answers(RunDir(run)) is None  # of other weights, or of other views, than the verdicts speak of
 
 
 def test_predictions_for_other_data_than_the_runs_are_not_used(bar_set: Dataset, tmp_path: Path) -> None:
@@ -133,6 +138,14 @@ def test_the_doctor_ends_with_1_when_a_check_fails(bar_set: Dataset, capsys: pyt
     assert cli(["doctor", "mien-s", str(bar_set.path), "--json", *settings]) == 1
     failed = [c["name"] for c in told(capsys)["checks"] if not c["passed"]]  # type: ignore[attr-defined]
     assert "leakage" in failed
+
+
+@pytest.mark.parametrize(
+    ("counts", "passed"), [({"a": 900, "b": 900, "(no label)": 20}, True), ({"a": 900, "b": 20}, False), ({}, True)]
+)
+def test_balance_is_of_the_classes(counts: dict[str, int], passed: bool) -> None:
+    counted: Any = SimpleNamespace(info=SimpleNamespace(counts={"train": counts}))
+    assert _balance(counted, recipes.read("lenet5-fer")).passed == passed
 
 
 @pytest.mark.parametrize(
