@@ -17,6 +17,7 @@ from PIL import Image
 
 from mien.cli.app import run
 from mien.cli.audit_run import _counted
+from mien.core.errors import MienError
 from mien.core.labels import FER2013
 from mien.data import dataset
 from mien.data.audit.charts import draw
@@ -233,6 +234,53 @@ def test_what_cannot_be_written_is_told_before_anything_is_looked_at(
     (tmp_path / "corrections.csv").write_text("my notes\n")
     assert run(["data", "audit", str(clean.path), "--out", str(tmp_path), "--labels"]) == 2
     assert "not a file of corrections" in capsys.readouterr().err
+
+
+def test_what_would_stop_an_audit_midway_is_told_before_anything_is_looked_at(
+    clean: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien.cli.audit_run.audit", lambda *_, **__: pytest.fail("looked at pictures"))
+    (tmp_path / "corrections.csv.old").write_text("my notes\n")
+    assert run(["data", "audit", str(clean.path), "--out", str(tmp_path), "--labels"]) == 2
+    assert "corrections.csv.old: not a file of corrections" in capsys.readouterr().err
+    table = clean.table.set_column(clean.table.column_names.index("label"), "label", [[-1] * len(clean)])
+    blank = dataset.save(tmp_path / "blank", clean.images, table, clean.info).path
+    assert run(["data", "audit", str(blank), "--labels"]) == 2
+    assert "0 labelled pictures are too few for 3 folds" in capsys.readouterr().err
+    (tmp_path / "blank" / "rejects.csv").write_text("my notes\n1\n")
+    assert run(["data", "audit", str(blank)]) == 2
+    assert "rejects.csv: cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["findings/thesis.tex", "report.html"])
+def test_files_that_only_have_the_names_of_an_audit_are_left_alone(
+    name: str,
+    clean_audit: Audit,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mien.cli.audit_run.audit", lambda *_, **__: pytest.fail("looked at pictures"))
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    assert run(["data", "audit", str(clean_audit.data.path), "--out", str(tmp_path)]) == 2
+    assert "no audit.json: no audit wrote" in capsys.readouterr().err
+    with pytest.raises(MienError, match="no audit wrote"):
+        write(clean_audit, tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_an_audit_takes_the_place_of_an_earlier_one_and_leaves_nothing_when_it_is_interrupted(
+    clean_audit: Audit, spoilt_audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("mien.data.audit.write.write_page", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            write(spoilt_audit, tmp_path)
+    write(spoilt_audit, tmp_path)
+    assert (tmp_path / "findings" / "leakage.parquet").is_file()
+    write(clean_audit, tmp_path)
+    assert not (tmp_path / "findings" / "leakage.parquet").exists()
 
 
 def test_json_is_one_object_and_files_go_into_the_set_if_not_told_otherwise(

@@ -114,3 +114,10 @@ def test_association_is_cohens_w_less_what_chance_brings() -> None:
     assert w == pytest.approx((0.04 - 0.0005) ** 0.5)
     assert chance < 1e-10
     assert association(np.array([5, 0]), np.array([9, 0])) == (0.0, 1.0)
+
+
+def test_a_set_without_train_misses_no_class_in_it() -> None:
+    action = counts(*labelled(test=(5, 100, 100)), NAMES).action
+    assert action
+    assert "missing class" not in action
+    assert "missing class" in counts(*labelled(train=(5, 100, 0), test=(5, 100, 100)), NAMES).action

@@ -47,3 +47,11 @@ def test_people_of_val_who_are_met_in_test_are_named_as_well() -> None:
     assert "1 of 3 pictures in test (33\u00a0%) show people who are in val, too." in found.verdict
     assert [sheet.rows.tolist() for sheet in found.sheets] == [[2, 1]]
     assert found.action
+
+
+def test_the_action_keeps_a_test_that_is_clean_and_draws_another_where_it_is_not() -> None:
+    clean = people(np.array(["ann", "ann", "bob"]), np.array(["train", "val", "test"]))
+    assert "mien data split DATA --out NEW" in clean.action
+    for split in (["train", "val", "test"], ["val", "train", "test"]):
+        met = people(np.array(["ann", "bob", "ann"]), np.array(split))
+        assert "mien data split DATA --test .1 --out NEW" in met.action

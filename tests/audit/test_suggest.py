@@ -11,9 +11,10 @@ import pytest
 from mien.core.errors import MienError
 from mien.data import corrections
 from mien.data.audit.finding import Finding, Severity
-from mien.data.audit.suggest import path_of_old, suggestions, write_corrections
+from mien.data.audit.suggest import suggestions, write_corrections
 from mien.data.correct_packed import correct_packed
 from mien.data.corrected import locate
+from mien.data.corrections import path_of_old
 from mien.data.dataset import Dataset
 from mien.data.derive import derive
 
@@ -106,3 +107,16 @@ def test_a_file_that_cannot_be_read_is_not_overwritten(bar_set: Dataset, tmp_pat
 def test_without_votes_the_column_is_empty(bar_set: Dataset) -> None:
     plain = replace(bar_set, table=bar_set.table.drop_columns([n for n in bar_set.table.column_names if "votes" in n]))
     assert suggestions(plain, doubting(4))[0].votes == ""
+
+
+def test_a_decision_meets_its_picture_by_any_name_of_the_label(bar_set: Dataset, tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    write_corrections(path, bar_set, doubting(0, 7))
+    lines = corrections.read(path)
+    assert {line.label for line in lines} == {"angry"}
+    spelt = [replace(line, label="Anger", action="relabel", new_label="happiness") for line in lines]
+    corrections.write(path, spelt)
+    assert write_corrections(path, bar_set, doubting(0)) == 0
+    lines = corrections.read(path)
+    assert locate(bar_set.table, bar_set.labels, lines, path) == [0, 7], "each once"
+    assert [(line.label, line.action, line.new_label) for line in lines] == [("angry", "relabel", "happiness")] * 2

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from mien.cli.app import run
+from mien.data import corrections
 from mien.data.dataset import Dataset, load
 
 Write = Callable[..., Path]
@@ -121,6 +122,26 @@ def test_force_refuses_to_delete_its_own_source_or_files_of_the_user(write_csv: 
     assert run(["data", "import", str(source), "-o", str(packed), "--force"]) == 0
 
 
+@pytest.mark.parametrize("name", ["audit/my-decisions.csv", "audit/findings/seen.txt", "show/thesis.png", ".git/HEAD"])
+def test_files_of_the_user_beside_those_of_an_audit_do_not_go_with_the_set(
+    name: str, write_csv: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed, source = tmp_path / "packed", write_csv(ROWS)
+    assert run(["data", "import", str(source), "-o", str(packed)]) == 0
+    own = ["audit.json", "report.html", "findings/x.parquet", "nets/crossval.json", "nets/fold-0.npy"]
+    hidden = [".DS_Store", ".findings.old/x.parquet", ".findings.host-1.tmp/x.parquet"]
+    for file in (packed / "audit" / file for file in (*own, *hidden, "corrections.csv.old")):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    assert run(["data", "import", str(source), "-o", str(packed), "--force"]) == 0
+    assert [file.name for file in (packed / "audit").iterdir()] == ["corrections.csv.old"]
+    (packed / name).parent.mkdir(parents=True, exist_ok=True)
+    (packed / name).write_text("mine")
+    assert run(["data", "import", str(source), "-o", str(packed), "--force"]) == 2
+    assert f"which --force would delete: {name}" in capsys.readouterr().err
+    assert (packed / name).read_text() == "mine"
+
+
 def test_decisions_on_labels_outlive_the_set_that_they_are_applied_to(write_csv: Write, tmp_path: Path) -> None:
     source, packed = write_csv([(0, 1, "Training"), (3, 2, "Training"), (3, 3, "PublicTest")]), tmp_path / "packed"
     assert run(["data", "import", str(source), "-o", str(packed)]) == 0
@@ -161,3 +182,64 @@ def test_a_negative_seed_is_wrong_use(write_csv: Write, tmp_path: Path, verb: st
     assert run(["data", "import", str(write_csv(ROWS)), "-o", str(packed)]) == 0
     source = write_csv(ROWS) if verb == "import" else packed
     assert run(["data", verb, str(source), "-o", str(tmp_path / "other"), "--seed", "-1"]) == 2
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--format", "icml"],
+        ["--labels", "nonsense"],
+        ["--names", "gone.txt"],
+        ["--votes", "gone.csv"],
+        ["--no-votes"],
+        ["--size", "3"],
+        ["--colour", "grey"],
+        ["--val-fraction", "7"],
+        ["--test-as-val"],
+        ["--seed", "1"],
+        ["--strict"],
+    ],
+    ids=lambda flags: flags[0],
+)
+def test_correcting_a_packed_set_refuses_what_says_how_to_read_a_source(
+    flags: list[str], bar_set: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corrections.write(tmp_path / "c.csv", [])
+    arguments = ["data", "import", str(bar_set.path), "--corrections", str(tmp_path / "c.csv")]
+    assert run([*arguments, "-o", str(tmp_path / "new"), *flags]) == 2
+    assert f": {flags[0]} would change nothing" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+    assert run([*arguments, "-o", str(tmp_path / "new"), "--json"]) == 0
+
+
+@pytest.mark.parametrize("verb", ["audit", "show"])
+def test_settings_of_no_recipe_are_refused(
+    verb: str, bar_set: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run(["data", verb, str(bar_set.path), "-o", str(out), "--set", "augment.rotation_degrees=20"]) == 2
+    assert "name it with --recipe" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--corrections", "nope.csv"], "nope.csv: no such file"),
+        (["--val-fraction", "2"], "2.0 is not between 0 and 1"),
+        (["--size", "4000"], "not between 8 and 1024"),
+        (["--labels", "fer7"], "unknown label set"),
+        (["--names", "nope.txt"], "nope.txt"),
+    ],
+)
+def test_wrong_options_are_told_before_anything_is_read(
+    flags: list[str],
+    said: str,
+    write_csv: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("mien.data.pack._open", None)
+    assert run(["data", "import", str(write_csv(ROWS)), "-o", str(tmp_path / "packed"), *flags]) == 2
+    assert said in capsys.readouterr().err

@@ -13,6 +13,7 @@ import pytest
 from mien.cli.app import run
 from mien.core.errors import MienError
 from mien.data import corrections
+from mien.data.correct_packed import correct_packed
 from mien.data.corrected import locate
 from mien.data.corrections import Correction
 from mien.data.dataset import Dataset, load
@@ -170,3 +171,35 @@ def test_a_set_is_not_corrected_in_place(before: Dataset, tmp_path: Path) -> Non
     assert (
         run(["data", "import", str(before.path), "--out", str(before.path), "--corrections", str(file), "--force"]) == 2
     )
+
+
+def test_decisions_of_earlier_rounds_that_an_audit_laid_aside_are_not_forgotten_in_silence(
+    source: Path, before: Dataset, tmp_path: Path
+) -> None:
+    file = saved(tmp_path, line(before, 0, "relabel"), line(before, 9, "drop"))
+    first = correct_packed(before.path, tmp_path / "first", file)
+    file.rename(corrections.path_of_old(file))  # as an audit of the corrected set does with what was applied
+    saved(tmp_path, line(before, 1, "relabel"))
+    again = import_data(source, tmp_path / "again", options=ImportOptions(corrections=file))
+    told = next(note for note in again.notes if note.startswith("corrections.csv"))
+    assert "not applied: 2 decisions of earlier rounds, which fit as well and stand in corrections.csv.old" in told
+    second = correct_packed(first.dataset.path, tmp_path / "second", file)
+    assert "not applied" not in second.notes[0], "they were applied to this set"
+    corrections.path_of_old(file).write_text("my notes")
+    assert imported(source, tmp_path / "third", file).label[1] == 2
+
+
+@pytest.mark.parametrize("name", ["my-decisions.csv", "corrections.csv", "corrections.csv.old"])
+def test_a_corrections_file_does_not_go_with_the_set_that_it_replaces(
+    name: str, source: Path, before: Dataset, tmp_path: Path
+) -> None:
+    old = import_data(source, tmp_path / "old").dataset
+    (old.path / "audit").mkdir()
+    file = saved(tmp_path, line(before, 0, "drop")).rename(old.path / "audit" / name)
+    decided = file.read_bytes()
+    if name.startswith("corrections.csv"):  # kept where an audit writes it
+        assert len(correct_packed(before.path, old.path, file, force=True).dataset) == 23
+    else:
+        with pytest.raises(MienError, match=f"{name} lies in .*, which --force would delete"):
+            correct_packed(before.path, old.path, file, force=True)
+    assert file.read_bytes() == decided

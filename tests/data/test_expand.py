@@ -200,3 +200,19 @@ def test_a_recipe_that_changes_nothing_is_refused(
     assert run(arguments) == 2
     assert "[augment] changes nothing" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(("flags", "said"), [(["--copies", "0"], "--copies"), ([], "not a packed data set")])
+def test_wrong_use_is_told_before_copies_are_looked_for(
+    flags: list[str],
+    said: str,
+    bar_set: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("mien.cli.data_expand.groups", None)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken/mine.txt").write_text("x")
+    assert expand(bar_set, tmp_path / "taken", *flags) == 2
+    assert said in capsys.readouterr().err

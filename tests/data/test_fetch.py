@@ -119,6 +119,7 @@ def test_what_went_wrong_is_said_with_what_to_do(error: Exception, said: str, to
         fetch(remote("fer2013"), client=StandIn(error))
     assert said in raised.value.message
     assert todo in (raised.value.hint or "")
+    assert (raised.value.hint or "").count("download ") <= 1
 
 
 def test_a_set_that_lost_its_csv_is_refused(tmp_path: Path) -> None:

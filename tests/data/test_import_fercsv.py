@@ -142,8 +142,9 @@ def test_semicolons_between_cells_change_nothing(write_csv: Write, tmp_path: Pat
     assert import_data(tmp_path / "other.csv", tmp_path / "b").dataset.info.fingerprint == plain.info.fingerprint
 
 
-def test_utf_16_is_refused_by_name(write_csv: Write, tmp_path: Path) -> None:
-    source = write_csv(GOOD)
+@pytest.mark.parametrize("name", ["fer2013.csv", "ckextended.csv"])
+def test_utf_16_is_refused_by_name(name: str, write_csv: Write, tmp_path: Path) -> None:
+    source = write_csv(GOOD, name)
     source.write_text(source.read_text(), encoding="utf-16")
     with pytest.raises(MienError, match=r"written in UTF-16\n.*UTF-8"):
         import_data(source, tmp_path / "packed")

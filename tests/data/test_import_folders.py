@@ -321,3 +321,41 @@ def test_a_name_in_two_rows_of_votes_is_refused(write_pictures: Write, tmp_path:
     (root / "fer2013new.csv").write_text(VOTES + "".join(rows))
     with pytest.raises(MienError, match=r"2 rows are called 0\.png\n.*--no-votes"):
         import_data(root, tmp_path / "packed")
+
+
+@pytest.mark.parametrize(
+    "small", ["bored/s{i}/{i}.png", "bored/{i}.png", "bored/train/s{i}/{i}.png"], ids=["like it", "flat", "with splits"]
+)
+def test_a_large_class_of_any_name_is_no_wrapper(small: str, write_pictures: Write, tmp_path: Path) -> None:
+    large = "engaged/train/s{i}/{i}_{j}.png" if "train" in small else "engaged/s{i}/{i}_{j}.png"
+    files = {large.format(i=i, j=j): 10 * i + j for i in range(3) for j in range(10)}
+    files |= {small.format(i=i): 90 + i for i in range(2)}
+    imported = import_data(write_pictures(files), tmp_path / "packed")
+    assert imported.dataset.labels.names == ("bored", "engaged")
+    assert not imported.rejects
+
+
+def test_a_folder_around_splits_is_a_wrapper_whatever_the_classes_are_called(
+    write_pictures: Write, tmp_path: Path
+) -> None:
+    files = {f"data/{s}/{c}/{i}.png": i for s in ("train", "val") for c in ("cat", "dog") for i in range(5)}
+    imported = import_data(write_pictures(files | {"preview/x.png": 99}), tmp_path / "packed")
+    assert imported.dataset.labels.names == ("cat", "dog")
+    assert [item.source for item in imported.rejects.items] == ["preview/x.png"]
+
+
+def test_votes_that_are_found_and_do_not_fit_can_be_left_alone(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"train/happy/a.png": 1, "train/sad/b.png": 2})
+    (root / "fer2013new.csv").write_text(VOTES + "Training,0.png,0,9,0,0,1,0,0,0,0,0\n")
+    with pytest.raises(MienError, match=r"no votes for train/happy/a\.png\n.*--no-votes"):
+        import_data(root, tmp_path / "packed")
+
+
+@pytest.mark.parametrize("here", [".", "train/.."])
+def test_a_folder_without_a_name_of_its_own_is_called_as_it_is(
+    here: str, write_pictures: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(write_pictures({"train/happy/a.png": 1, "train/sad/b.png": 2}, "mine"))
+    info = import_data(Path(here), tmp_path / "packed").dataset.info
+    assert info.name == "mine"
+    assert info.provenance["source"] == "mine"

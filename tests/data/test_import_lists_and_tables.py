@@ -310,3 +310,77 @@ def test_thumbnails_in_hidden_folders_do_not_make_names_ambiguous(write_pictures
     root = write_pictures({"images/a.png": 0, ".thumbnails/a.png": 1})
     (root / "val.csv").write_text("file,label\na,cat\n")
     assert len(import_data(root, tmp_path / "packed").dataset) == 1
+
+
+def test_a_blank_label_of_a_test_picture_leaves_the_other_numbers_numbers(
+    write_pictures: Write, tmp_path: Path
+) -> None:
+    root = write_pictures({f"{i}.png": i for i in range(24)})
+    rows = [f"{i}.png,{i % 7},train" for i in range(21)] + [f"{i}.png,,test" for i in range(21, 24)]
+    (root / "t.csv").write_text("file,label,split\n" + "\n".join(rows) + "\n")
+    assert any("--labels fer2013" in note for note in import_data(root, tmp_path / "a").notes)
+    named = import_data(root, tmp_path / "b", options=ImportOptions(labels="fer2013")).dataset
+    assert named.label.tolist() == [*(i % 7 for i in range(21)), -1, -1, -1]
+
+
+def test_labels_of_which_none_can_be_used_are_an_error_though_test_has_none(
+    write_pictures: Write, tmp_path: Path
+) -> None:
+    root = write_pictures({f"{i}.png": i for i in range(4)})
+    (root / "t.csv").write_text("file,label,split\n0.png,cat,train\n1.png,dog,train\n2.png,,test\n3.png,,test\n")
+    wanted = r"none of its labels can be used; the first of 2: 0\.png: class 'cat' has no counterpart"
+    with pytest.raises(MienError, match=wanted):
+        import_data(root, tmp_path / "packed", options=ImportOptions(labels="fer2013"))
+    assert not (tmp_path / "packed").exists()
+
+
+def test_a_list_that_says_the_split_takes_label_and_person_from_one_that_does_not(
+    write_pictures: Write, tmp_path: Path
+) -> None:
+    root = write_pictures({f"{i}.png": i for i in range(4)})
+    (root / "all.csv").write_text("file,label,subject\n" + "".join(f"{i}.png,{'cd'[i % 2]},p{i}\n" for i in range(4)))
+    (root / "train.csv").write_text("file,label\n0.png,c\n1.png,d\n")
+    (root / "test.csv").write_text("file\n2.png\n3.png\n")
+    imported = import_data(root, tmp_path / "packed")
+    data = imported.dataset
+    found = zip(data.column("source"), data.label.tolist(), data.column("subject"), strict=True)
+    assert sorted(found) == [(f"{i}.png", i % 2, f"p{i}") for i in range(4)]
+    assert set(data.split[data.label >= 0].tolist()) >= {"train", "test"}
+    assert "4 entries take their label or person from another list, which says no split" in imported.notes
+
+
+def test_labels_that_lists_without_splits_do_not_agree_on_are_not_lost(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"{i}.png": i for i in range(2)})
+    (root / "a.csv").write_text("file,label\n0.png,cat\n1.png,cat\n")
+    (root / "b.csv").write_text("file,label\n0.png,dog\n")
+    (root / "test.csv").write_text("file\n0.png\n")
+    imported = import_data(root, tmp_path / "packed")
+    assert sorted(imported.dataset.column("source").tolist()) == ["0.png", "0.png", "0.png", "1.png"]
+    assert any(note.startswith("WARNING: 1 pictures stand in several lists") for note in imported.notes)
+
+
+def test_a_missing_file_is_not_replaced_by_another_of_its_name(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"train/0.png": 0, "test/1.png": 1})
+    (root / "t.csv").write_text("file,label\ntrain/0.png,sad\ntrain/1.png,happy\ntest/1.png,sad\n")
+    imported = import_data(root, tmp_path / "packed")
+    assert imported.dataset.column("source").tolist() == ["train/0.png", "test/1.png"]
+    assert [(item.source, item.reason) for item in imported.rejects.items] == [("train/1.png", "no such file")]
+    assert not any("by their names" in note for note in imported.notes)
+
+
+def test_a_table_of_another_place_finds_its_pictures_by_name_and_says_so(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({"x/0.png": 0, "y/1.png": 1})
+    (root / "val.csv").write_text("file,label\nC:\\faces\\0.png,sad\n/home/me/1.png,happy\n")
+    imported = import_data(root, tmp_path / "packed")
+    assert len(imported.dataset) == 2
+    assert "2 pictures found by their names alone, whatever the folder" in imported.notes
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_a_separator_inside_quotes_of_the_header_is_part_of_a_name(
+    separator: str, write_pictures: Write, tmp_path: Path
+) -> None:
+    root = write_pictures({"0.png": 0, "1.png": 1})
+    lines = [["file", '"note, long"', "label"], ["0.png", '"a, b"', "cat"], ["1.png", "c", "dog"]]
+    (root / "val.csv").write_text("".join(separator.join(cells) + "\n" for cells in lines))
+    assert import_data(root, tmp_path / "packed").dataset.labels.names == ("cat", "dog")

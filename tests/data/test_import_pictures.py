@@ -140,3 +140,21 @@ def test_an_animated_and_a_palette_file_are_taken_like_others(write_pictures: Wr
     frames = [Image.new("P", (4, 4), shade) for shade in (3, 200)]
     frames[0].save(root / "train/cat/c.gif", save_all=True, append_images=frames[1:])
     assert len(import_data(root, tmp_path / "packed").dataset) == 3
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "cause"),
+    [
+        ("fer2013", None, "class 'cat' has no counterpart"),
+        (None, "0 lion\n1 tiger\n", "label 'cat' is none of 0, 1"),
+    ],
+)
+def test_when_nothing_is_usable_what_was_left_out_is_not_the_cause(
+    labels: str | None, names: str | None, cause: str, write_pictures: Write, tmp_path: Path
+) -> None:
+    files = {f"data/{s}/{c}/{i}.png": i for s in ("train", "val") for c in ("cat", "dog") for i in range(5)}
+    root = write_pictures(files | {"preview/x.png": 99})
+    if names:
+        (root / "labels.txt").write_text(names)
+    with pytest.raises(MienError, match=rf"no usable picture; the first of 20: data/train/cat/0\.png: {cause}"):
+        import_data(root, tmp_path / "packed", options=ImportOptions(labels=labels))

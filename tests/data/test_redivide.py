@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mien.cli.app import run
 from mien.core.errors import MienError
 from mien.core.labels import FER2013
 from mien.data import dataset as datasets
 from mien.data.dataset import Dataset
+from mien.data.expand import changed_copies
 from mien.data.redivide import FOLD, Division, assign, split_data, take_fold
 from mien.data.regroup import is_grouped, write_groups
 from mien.data.split import divide
@@ -94,11 +96,21 @@ def test_a_share_that_is_none_is_refused(shares: tuple[float, float]) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"val": 0}, {"val": 1.0}, {"val": 0.6, "test": 0.4}, {"folds": 1}, {"keep_test": True, "test": 0.1}, {"test": -1}],
+    [
+        *({"val": 0}, {"val": 1.0}, {"val": 0.6, "test": 0.4}, {"folds": 1}, {"keep_test": True, "test": 0.1}),
+        *({"test": -1}, {"folds": 5, "test": 1.0}, {"folds": 5, "test": -0.1}),
+    ],
 )
 def test_a_division_that_leaves_nothing_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(MienError):
         Division(**wrong)
+
+
+def test_folds_leave_no_share_to_val_and_so_any_to_test() -> None:
+    rows, split, fold = assign(np.zeros(100, int), np.full(100, -1), np.full(100, "train"), Division(folds=5, test=0.6))
+    assert len(rows) == 100
+    assert (split == "test").sum() == 60
+    assert np.bincount(fold[fold >= 0]).tolist() == [8] * 5
 
 
 def test_train_val_and_test_are_drawn_in_their_shares() -> None:
@@ -158,7 +170,7 @@ def test_people_are_kept_on_one_side_and_with_them_their_copies(with_copies: Dat
     people = [f"p{i // 7}" for i in range(len(with_copies))]
     table = with_copies.table.append_column("subject", [people])
     named = datasets.save(tmp_path / "named", with_copies.images, table, with_copies.info)
-    out = split_data(named, tmp_path / "new", Division(val=0.4))
+    out = split_data(named, tmp_path / "new", Division(val=0.4, keep_test=False))
     for person in set(people):
         assert len(set(out.split[out.column("subject") == person].tolist())) == 1
     assert (out.split[:30] == out.split[100:130]).all()
@@ -192,7 +204,7 @@ def test_a_fold_that_is_not_there_is_refused(with_copies: Dataset, tmp_path: Pat
 def test_dividing_again_without_folds_leaves_none(with_copies: Dataset, tmp_path: Path) -> None:
     out = split_data(with_copies, tmp_path / "a", Division(folds=3))
     again = split_data(out, tmp_path / "b", Division(val=0.2))
-    with pytest.raises(MienError):
+    with pytest.raises(MienError, match="no folds"):
         take_fold(again, 0)
 
 
@@ -214,3 +226,136 @@ def test_a_set_that_is_known_to_have_no_copies_counts_as_grouped(bar_set: Datase
     grouped = write_groups(copy)
     assert (grouped.column("group") == -1).all()
     assert is_grouped(grouped)
+
+
+# People who are in test and elsewhere, too
+
+SIX = np.array([f"p{i % 6}" for i in range(60)])
+TESTED = np.repeat(["train", "test"], [48, 12])
+
+
+@pytest.fixture
+def six_people(tmp_path: Path) -> Dataset:
+    """48 noisy pictures in train and 12 in test of the same six people, none a copy."""
+    images = np.random.default_rng(0).integers(0, 256, (60, 24, 24), dtype=np.uint8)
+    source, people = [f"{i}.png" for i in range(60)], {"subject": SIX.tolist()}
+    table = datasets.make_table(label=np.arange(60) % 2, split=TESTED, source=source, images=images, extra=people)
+    return datasets.save(tmp_path / "six", images, table, datasets.describe("six", FER2013, images, table))
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_people_in_test_do_not_empty_the_rest_unasked(six_people: Dataset, tmp_path: Path, apart: bool) -> None:
+    with pytest.raises(MienError, match=r"48 pictures outside test show people who are in test") as caught:
+        split_data(six_people, tmp_path / "new", Division(apart=apart))
+    assert "--test .1" in (caught.value.hint or "")
+    assert "--no-keep-test" in (caught.value.hint or "")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("division", [Division(test=0.2, val=0.2), Division(keep_test=False, val=0.2)])
+def test_another_test_or_none_keeps_all_pictures_and_everybody_on_one_side(
+    division: Division, six_people: Dataset, tmp_path: Path
+) -> None:
+    out = split_data(six_people, tmp_path / "new", division)
+    assert len(out) == 60
+    for person in set(SIX.tolist()):
+        assert len(set(out.split[out.column("subject") == person].tolist())) == 1
+
+
+def test_a_test_that_is_kept_on_demand_leaves_its_people_out_unless_these_are_all(
+    six_people: Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(MienError, match="nothing is left to divide"):
+        split_data(six_people, tmp_path / "new", Division(keep_test=True))
+    group = np.full(60, -1)
+    group[[1, 59]] = 0  # p1 in train is a copy of p5 in test
+    rows, _, _ = assign(
+        *(np.zeros(60, int), group, TESTED, Division(val=0.3, keep_test=True)),
+        subject=np.where(TESTED == "test", "p0", SIX),
+    )
+    assert rows.tolist() == [i for i in range(60) if i >= 48 or i % 6 not in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("division", "empty"), [(Division(test=0.1), "val"), (Division(keep_test=False, folds=7), r"fold \d")]
+)
+def test_a_part_that_is_smaller_than_any_person_is_told(division: Division, empty: str, six_people: Dataset) -> None:
+    with pytest.raises(MienError, match=f"no picture comes to {empty}: groups of copies or people are larger"):
+        assign(six_people.label, np.full(60, -1), six_people.split, division, subject=six_people.subject)
+
+
+def test_a_set_of_test_alone_leaves_nothing_to_divide() -> None:
+    with pytest.raises(MienError, match="nothing is left to divide"):
+        assign(np.zeros(5, int), np.full(5, -1), np.full(5, "test"), Division())
+
+
+def test_copies_and_people_of_test_are_counted_apart(
+    six_people: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = ["p0"] * 3 + [f"a{i}" for i in range(3, 40)] + [""] + [f"a{i}" for i in range(41, 48)] + ["p0"] * 12
+    group = np.full(60, -1)
+    group[[40, 50]] = 0
+    table = six_people.table.drop_columns(["subject", "group"])
+    table = table.append_column("subject", [people]).append_column("group", [group])
+    info = six_people.info.model_copy(update={"provenance": {"groups": {}}})
+    datasets.save(tmp_path / "a", six_people.images, table, info)
+    assert run(["data", "split", str(tmp_path / "a"), "-o", str(tmp_path / "b"), "--keep-test"]) == 0
+    said = capsys.readouterr().out
+    assert "· 1 copies of pictures in test left out" in said
+    assert "· 3 pictures of people who are in test left out" in said
+    assert "test is as it was" in said
+
+
+def test_a_place_that_is_taken_is_told_before_copies_are_looked_for(
+    with_copies: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien.data.redivide.groups", None)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken/mine.txt").write_text("x")
+    with pytest.raises(MienError, match="not a packed data set"):
+        split_data(with_copies, tmp_path / "taken", Division())
+    assert with_copies.path is not None
+    with pytest.raises(MienError, match="choose another --out"):
+        split_data(with_copies, with_copies.path, Division(), force=True)
+
+
+# Changed copies, as `mien data expand` makes them
+
+
+@pytest.fixture
+def expanded(tmp_path: Path) -> Dataset:
+    """40 noisy pictures in four folds, −1 for none; the 30 outside of fold 0 have a changed copy each, behind them."""
+    images = np.random.default_rng(0).integers(0, 256, (70, 24, 24), dtype=np.uint8)
+    row = np.concatenate([np.arange(40), np.arange(10, 40)])
+    extra = {
+        "fold": row // 10,
+        "group": np.where(row < 10, -1, row),
+        "flags": [""] * 40 + ["copy"] * 15 + ["x,copy"] * 15,
+    }
+    table = datasets.make_table(
+        label=row % 2,
+        split=np.where(row < 10, "val", "train"),
+        source=[str(i) for i in range(70)],
+        images=images,
+        extra=extra,
+    )
+    info = datasets.describe("expanded", FER2013, images, table, groups={})
+    return datasets.save(tmp_path / "expanded", images, table, info)
+
+
+def test_a_fold_is_validated_on_pictures_as_they_were(expanded: Dataset) -> None:
+    taken = take_fold(expanded, 1)
+    assert taken.rows("val").tolist() == list(range(10, 20))
+    assert taken.rows("train").tolist() == [*range(10), *range(20, 40), *range(50, 70)]
+    assert "copy" in taken.info.counts
+    assert len(taken) == len(expanded)
+
+
+@pytest.mark.parametrize("division", [Division(val=0.3, test=0.3), Division(folds=3)])
+def test_changed_copies_come_to_train_only(division: Division, expanded: Dataset, tmp_path: Path) -> None:
+    out = split_data(expanded, tmp_path / "new", division)
+    changed = changed_copies(out)
+    assert (~changed).sum() == 40
+    assert set(out.split[changed].tolist()) == {"train"}
+    assert out.info.provenance["left_out"] == {"copies": 0, "people": 0, "changed": 70 - len(out)}
+    assert len(out) < 70

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mien.cli.app import run
 from mien.core.errors import MienError
 from mien.data import corrections
 from mien.data.corrections import Correction
@@ -116,6 +118,43 @@ def test_corrections_of_another_set_are_refused(bar_set: Dataset, file: Path) ->
         Session(bar_set, file)
 
 
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on nothing can be written."""
+
+    def write(path: Path, _: object) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(corrections, "write", write)
+
+
+def test_what_could_not_be_written_was_not_decided(
+    session: Session, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.decide(12, "drop")
+    with monkeypatch.context() as patch:
+        broken(patch)
+        with pytest.raises(MienError, match=r"corrections.csv: cannot be written \(No space left on device\)"):
+            session.decide(3, "keep")
+        with pytest.raises(MienError, match="cannot be written"):
+            session.undo()
+    assert session.counts()["undecided"] == 2
+    assert session.undo()["row"] == 12, "the one decision that was made"
+    assert session.undo() is None
+    assert on_disk(file) == [("", "")] * 3
+
+
+def test_the_set_that_is_named_is_the_one_that_is_reviewed(
+    bar_set: Dataset, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ReviewServer, "serve_forever", lambda _: pytest.fail("started"))
+    own = shutil.copytree(bar_set.path, tmp_path / "own")
+    (own / "audit").mkdir()
+    shutil.copy(file, own / "audit")
+    for data, said in ((tmp_path / "gone", "no such folder"), (file.parent, "not a packed data set")):
+        assert run(["data", "review", str(own), "--data", str(data), "--no-browser"]) == 2
+        assert said in capsys.readouterr().err
+
+
 @pytest.fixture
 def server(session: Session) -> Iterator[ReviewServer]:
     with ReviewServer(session) as server:
@@ -163,6 +202,16 @@ def test_a_review_over_http(server: ReviewServer, bar_set: Dataset, file: Path) 
     assert on_disk(file)[0] == ("relabel", "sad")
     assert json.loads(ask(server, "undo", {})[1])["action"] == ""
     assert on_disk(file)[0] == ("", "")
+
+
+def test_a_write_that_fails_is_answered_in_words(
+    server: ReviewServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken(monkeypatch)
+    answer, body = ask(server, "decide", {"row": 12, "action": "drop"})
+    assert answer.status == 409
+    assert "cannot be written (No space left on device)" in json.loads(body)["error"]
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mien.core.errors import MienError
 from mien.core.labels import FER5, FER2013, FERPLUS8, LabelSet, identify
-from mien.data.dataset import Dataset, describe, make_table, save
+from mien.data.dataset import Dataset, describe, load, make_table, save
 from mien.data.export import export_data
 from mien.data.formats import WRITTEN, recognise
 from mien.data.pack import import_data
@@ -135,6 +135,34 @@ def test_an_export_replaces_an_earlier_one_only_when_forced_and_never_anything_e
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     with pytest.raises(MienError, match="not written by mien"):
         export_data(bar_set, tmp_path / "mine", "list", force=True)
+
+
+@pytest.mark.parametrize("form", [form.name for form in WRITTEN])
+def test_a_forced_export_replaces_what_it_wrote_and_refuses_files_of_the_user(
+    form: str, bar_set: Dataset, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    export_data(bar_set, out, form)
+    (out / ".DS_Store").write_text("of the desktop")
+    export_data(bar_set, out, form, force=True)
+    (out / "train").mkdir(exist_ok=True)
+    for name in ("notes.txt", "train/more.png", ".git/HEAD"):
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("mine")
+        with pytest.raises(MienError, match=f"holds more than its export noted.*: {name}\n"):
+            export_data(bar_set, out, form, force=True)
+        assert (out / name).read_text() == "mine"
+        (out / name).unlink()
+    export_data(bar_set, out, form, force=True)
+
+
+def test_a_forced_export_never_deletes_the_set_that_it_exports(bar_set: Dataset, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export_data(bar_set, out, "folders")
+    inside = import_data(out, out / "packed").dataset
+    with pytest.raises(MienError, match=r"packed lies in .*, which --force would delete"):
+        export_data(inside, out, "folders", force=True)
+    assert load(out / "packed").info.fingerprint == inside.info.fingerprint
 
 
 def test_an_export_tells_how_far_it_is(bar_set: Dataset, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -222,3 +223,40 @@ def test_the_verbs_do_it_from_the_command_line(
     assert json.loads(capsys.readouterr().out)["groups"] == 5
     assert run(["data", "subset", str(packed.path), "--out", new, "--merge", "disgust"]) == 2
     assert "CLASS=OTHER" in capsys.readouterr().err
+
+
+def test_lists_of_one_name_are_counted_together(packed: Dataset, tmp_path: Path) -> None:
+    lists = tmp_path / "w1" / "bad.csv", tmp_path / "w2" / "bad.csv"
+    for path, rows in zip(lists, ("3", "4\n5"), strict=True):
+        path.parent.mkdir()
+        path.write_text(f"row\n{rows}\n")
+    made = subset_data(packed, tmp_path / "new", Rule(without=lists))
+    assert len(made.dataset) == 67
+    assert made.left_out == made.dataset.info.provenance["rule"]["left_out"] == {"bad.csv": 3}
+
+
+def test_a_list_does_not_go_with_the_set_that_is_replaced(packed: Dataset, tmp_path: Path) -> None:
+    subset_data(packed, tmp_path / "new", Rule(drop=("sad",)))
+    (tmp_path / "new" / "audit" / "findings").mkdir(parents=True)
+    path = finding(tmp_path / "new" / "audit" / "findings" / "blurred.parquet", row=[3])
+    with pytest.raises(MienError, match=r"blurred.parquet lies in"):
+        subset_data(packed, tmp_path / "new", Rule(without=(path,)), force=True)
+    assert path.is_file()
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (Rule(one_per_group=True), "set exists"),
+        (Rule(drop_leaks=True, without=(Path("gone.parquet"),)), "not a Parquet file"),
+        (Rule(drop_leaks=True, splits=("test",)), "no picture in split 'test'"),
+    ],
+)
+def test_what_cannot_be_is_told_before_copies_are_looked_for(
+    packed: Dataset, tmp_path: Path, rule: Rule, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien.data.subset.groups", lambda *_, **__: pytest.fail("looked for copies"))
+    other = tmp_path / "other" / "set"
+    shutil.copytree(packed.path, other)
+    with pytest.raises(MienError, match=said):
+        subset_data(packed, other if "exists" in said else tmp_path / "new", rule)

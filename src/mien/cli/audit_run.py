@@ -16,14 +16,15 @@ from mien.cli.writable import check_folder
 from mien.core.errors import command as shell
 from mien.core.recipe import Recipe
 from mien.data import corrections as corrections_file
-from mien.data.audit import label_errors
+from mien.data.audit import corrupt, label_errors
 from mien.data.audit.counts import Counts, count
 from mien.data.audit.finding import Finding, Severity
 from mien.data.audit.page import headline
 from mien.data.audit.run import Audit, Judge, Request, Watch, audit
-from mien.data.audit.suggest import path_of_old, write_corrections
-from mien.data.audit.write import JSON, PAGE, write
+from mien.data.audit.suggest import write_corrections
+from mien.data.audit.write import JSON, PAGE, check_place, write
 from mien.data.corrections import FILE_NAME as CORRECTIONS
+from mien.data.corrections import path_of_old
 from mien.data.dataset import Dataset, load
 from mien.data.formats.base import Progress
 
@@ -35,26 +36,30 @@ _STYLES = {Severity.SEVERE: "bold red", Severity.WARNING: "yellow", Severity.NOT
 def run(packed: Path, folder: Path, *, recipe: Recipe | None, labels: bool, as_json: bool) -> Severity:
     """Audit a packed set, write the files into `folder`, print what was found, and return the worst of it."""
     data = load(packed)
-    _check_before(folder, labels=labels)
+    _check_before(data, folder, labels=labels)
     request = Request(inputs=_inputs(data, recipe) if recipe else None, judge=_judge(data, folder) if labels else None)
     with _watching() as watch:
         done = audit(data, request=request, watch=watch)
     said = write(done, folder)
-    corrections, old = _corrections(done, folder)
+    corrections, aside = _corrections(done, folder)
     if as_json:
-        print_json({**said, "folder": str(folder), "corrections": str(corrections) if corrections else None})
+        told = {"folder": str(folder), "corrections": str(corrections) if corrections else None, "laid_aside": aside}
+        print_json(said | told)
     else:
         _print(done, folder, corrections, hint=not labels)
-        if corrections is not None and old:
-            console.print(f"[dim]{old:,} decisions fit no label of this set: {path_of_old(corrections).name}[/dim]")
+        if corrections is not None and aside:
+            console.print(_laid_aside(aside, packed, corrections), markup=False, soft_wrap=True)
     return done.worst
 
 
-def _check_before(folder: Path, *, labels: bool) -> None:
-    """Raise MienError for what would stop the audit at its end, after minutes."""
+def _check_before(data: Dataset, folder: Path, *, labels: bool) -> None:
+    """Raise MienError for what would stop the audit midway or at its end, after minutes."""
     check_folder(folder)
-    if labels and (folder / CORRECTIONS).is_file():
-        corrections_file.read(folder / CORRECTIONS)
+    check_place(folder)
+    corrupt.check(data)  # reads rejects.csv
+    for path in (folder / CORRECTIONS, path_of_old(folder / CORRECTIONS)):
+        if labels and path.is_file():
+            corrections_file.read(path)
 
 
 def _inputs(data: Dataset, recipe: Recipe) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -65,7 +70,10 @@ def _inputs(data: Dataset, recipe: Recipe) -> tuple[NDArray[np.float32], NDArray
 
 
 def _judge(data: Dataset, folder: Path) -> Judge:
-    from mien.train.crossval import out_of_fold  # loads torch, which an audit without labels does not need
+    # Loaded here because torch takes a while, and an audit without labels does not need it.
+    from mien.train.crossval import check_enough, out_of_fold
+
+    check_enough(data)
 
     def judge(groups: NDArray[np.int64], tell: Progress) -> NDArray[np.floating]:
         return out_of_fold(data, folder / _NETS, groups=groups, tell=tell).probabilities
@@ -74,7 +82,7 @@ def _judge(data: Dataset, folder: Path) -> Judge:
 
 
 def _corrections(done: Audit, folder: Path) -> tuple[Path | None, int]:
-    """The file of corrections that the judged labels suggest, and how many decisions in it no longer fit.
+    """The file of corrections that the judged labels suggest, and how many decisions in it were laid aside.
 
     None when no label was judged.
     """
@@ -82,6 +90,15 @@ def _corrections(done: Audit, folder: Path) -> tuple[Path | None, int]:
     if finding is None:
         return None, 0
     return folder / CORRECTIONS, write_corrections(folder / CORRECTIONS, done.data, finding)
+
+
+def _laid_aside(count: int, packed: Path, corrections: Path) -> str:
+    """What became of decisions that are no longer in the file of corrections, and when they are wanted again."""
+    again = shell("data", "import", packed, "--corrections", corrections, "--out", "NEW")
+    return (
+        f"{count:,} decisions were applied before or fit no label of this set: moved to {path_of_old(corrections)}\n"
+        f"For another import from the source put them back into {CORRECTIONS}; or correct this set: {again}"
+    )
 
 
 @contextmanager
@@ -97,6 +114,12 @@ def _watching() -> Iterator[Watch]:
         yield watch
 
 
+def _review(data: Dataset, folder: Path) -> str:
+    """The command that reviews the corrections in `folder`, which finds the set by itself where it lies around it."""
+    inside = data.path is None or data.path in (folder, folder.parent)
+    return shell("data", "review", folder, *([] if inside else ["--data", data.path]))
+
+
 def _print(done: Audit, folder: Path, corrections: Path | None, *, hint: bool) -> None:
     console.print(f"[bold]{escape(done.data.info.name)}[/bold] · {escape(headline(done.findings))}\n")
     console.print(_table(done.findings))
@@ -105,7 +128,7 @@ def _print(done: Audit, folder: Path, corrections: Path | None, *, hint: bool) -
     console.print(_counted(count(data.label, data.split, data.labels.names)))
     console.print(f"\n[dim]written to {escape(str(folder))}: {PAGE}, {JSON}, findings/[/dim]")
     if corrections is not None:
-        console.print(f"[dim]labels to look at: {escape(shell('data', 'review', folder))}[/dim]")
+        console.print(f"[dim]labels to look at: {escape(_review(data, folder))}[/dim]", soft_wrap=True)
     if hint:
         console.print("[dim]--labels judges the labels as well, which takes minutes[/dim]")
 

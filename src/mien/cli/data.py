@@ -7,9 +7,10 @@ from pathlib import Path
 import typer
 
 from mien.cli import data_audit, data_expand, data_fetch, data_review, data_split, data_subset
-from mien.cli.data_shown import draw_fed, print_dataset, summary
+from mien.cli.data_shown import check_settings, draw_fed, print_dataset, summary
 from mien.cli.output import bars, console, print_json
 from mien.cli.usage import Verbs
+from mien.core.errors import MienError
 from mien.data.correct_packed import correct_packed
 from mien.data.dataset import load
 from mien.data.export import export_data
@@ -66,6 +67,7 @@ def import_(
     )
     with bars("pictures", "reading headers", "importing") as (surveying, tell):
         if corrections is not None and (source / "dataset.json").is_file():
+            _check_plain(source, options)
             imported = correct_packed(source, out, corrections, force=force, progress=tell)
         else:
             imported = import_data(source, out, options=options, force=force, progress=tell, surveying=surveying)
@@ -73,6 +75,18 @@ def import_(
         print_json({**summary(imported.dataset), "notes": imported.notes, "rejects": imported.rejects.counts()})
     else:
         _print_imported(imported)
+
+
+def _check_plain(packed: Path, options: ImportOptions) -> None:
+    """Raise MienError for options that say how to read a source: a packed set has been read."""
+    plain = vars(ImportOptions(corrections=options.corrections))
+    given = {name: value for name, value in vars(options).items() if value != plain[name]}
+    flags = ["--no-votes" if value is False else f"--{name.replace('_', '-')}" for name, value in given.items()]
+    if flags:
+        raise MienError(
+            f"{packed} is a packed set, which is corrected as it is: {', '.join(flags)} would change nothing",
+            hint="leave them out, or import its source again",
+        )
 
 
 @app.command()
@@ -85,6 +99,7 @@ def show(
     json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Count pictures by class and split, and draw a bar chart and a sheet of samples."""
+    check_settings(recipe, setting)
     # Loaded here because matplotlib takes a while, and only this verb draws.
     from mien.data.sheet import write_counts, write_samples
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from mien.cli.data_shown import check_settings
 from mien.core import recipe as recipes
 from mien.data.audit.finding import Severity
 from mien.data.target import AUDIT
@@ -23,6 +24,7 @@ def command(
 
     Writes report.html, audit.json and a Parquet table of rows for each finding. Ends with 1 when a finding is severe.
     """
+    check_settings(recipe, settings)
     # scikit-learn, scipy and matplotlib take seconds to load, for which the other verbs of `mien data` need not wait.
     from mien.cli.audit_run import run
 

@@ -11,14 +11,14 @@ from mien.cli.output import bars, console, print_json
 from mien.core import recipe as recipes
 from mien.core.recipe import AugmentConfig, Recipe
 from mien.data.dataset import load
-from mien.data.expand import Expansion, expand_data
+from mien.data.expand import Expansion, check_expandable, expand_data
 from mien.data.regroup import groups
 
 
 def expand(
     packed: Path = typer.Argument(help="A packed data set."),
     recipe: str = typer.Option("mien-m", "--recipe", help="Whose [augment] to apply: a name or a TOML file."),
-    copies: int = typer.Option(1, "--copies", "-n", help="Changed copies of each training picture."),
+    copies: int = typer.Option(1, "--copies", "-n", min=1, help="Changed copies of each training picture."),
     out: Path = typer.Option(..., "--out", "-o", help="Folder of the packed data set to write."),
     setting: list[str] = typer.Option([], "--set", help="Change a key of the recipe: key.path=value."),
     seed: int = typer.Option(0, min=0, help="Of the changes."),
@@ -31,6 +31,7 @@ def expand(
 
     dataset, chosen = load(packed), recipes.read(recipe, setting)
     change = Offline(chosen.augment, seed)
+    check_expandable(dataset, out, force=force)  # before the search for copies
     with bars("pictures", "looking for copies", "expanding") as (looking, tell):
         expansion = Expansion(change, copies, _rule(chosen, seed, LEFT_TO_TRAINING), groups(dataset, progress=looking))
         made = expand_data(dataset, out, expansion, force=force, progress=tell)

@@ -43,7 +43,7 @@ def _find(folder: Path, data: Path | None) -> tuple[Path, Path]:
     file = inside if inside.is_file() else folder / FILE_NAME
     if not file.is_file():
         raise MienError(f"{folder}: no {FILE_NAME}", hint=f"{shell('data', 'audit', folder, '--labels')} writes one")
-    packed = next((p for p in (data, folder, folder.parent) if p is not None and (p / "dataset.json").is_file()), None)
+    packed = data or next((p for p in (folder, folder.parent) if (p / "dataset.json").is_file()), None)
     if packed is None:
         raise MienError(f"{folder}: not in a packed set", hint="name the set with --data")
     return packed, file

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from mien.cli.output import console
 from mien.core import recipe as recipes
+from mien.core.errors import MienError
 from mien.data.dataset import UNLABELLED, Dataset
 
 
@@ -73,6 +74,12 @@ def scarce(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     return [
         f"{', '.join(names)}: {text}; mien data subset --drop leaves it out" for text, names in found.items() if names
     ]
+
+
+def check_settings(recipe: str | None, settings: Sequence[str]) -> None:
+    """Raise MienError for settings of a recipe that was not named."""
+    if settings and recipe is None:
+        raise MienError(f"--set {settings[0]}: of which recipe?", hint="name it with --recipe, such as mien-m")
 
 
 def draw_fed(dataset: Dataset, recipe: str, settings: Sequence[str], path: Path) -> None:

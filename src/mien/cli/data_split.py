@@ -9,8 +9,15 @@ import typer
 from mien.cli.data_shown import print_dataset, summary
 from mien.cli.output import bars, console, print_json
 from mien.data.dataset import load
-from mien.data.redivide import FOLD, Division, split_data
+from mien.data.redivide import FOLD, LEFT_OUT, Division, split_data
 from mien.data.regroup import about_groups, write_groups
+
+# What is left out, by the keys of the provenance.
+_LEFT_OUT = {
+    "copies": "copies of pictures in test",
+    "people": "pictures of people who are in test",
+    "changed": "changed copies outside of train",
+}
 
 
 def split(
@@ -20,7 +27,7 @@ def split(
     test: float = typer.Option(0.0, help="Share of test."),
     folds: int | None = typer.Option(None, help="Divide all outside test into so many folds; val is then fold 0."),
     keep_test: bool | None = typer.Option(
-        None, help="Leave test as it is, without its copies elsewhere. So if there is one and no --test."
+        None, help="Leave test as it is, without its copies and people elsewhere. So if there is one and no --test."
     ),
     apart: bool = typer.Option(False, "--apart", help="Let copies go to different splits, as if nobody had looked."),
     seed: int = typer.Option(0, min=0, help="Of the draw."),
@@ -32,12 +39,18 @@ def split(
     division = Division(val=val, test=test, folds=folds, keep_test=keep_test, apart=apart, seed=seed)
     with bars("pictures", "looking for copies", "writing") as (looking, writing):
         divided = split_data(parent, out, division, force=force, looking=looking, progress=writing)
-    left_out = len(parent) - len(divided)
+    left_out = divided.info.provenance[LEFT_OUT]
     tested = int((parent.split == "test").sum())
     groups = None if apart else about_groups(divided.column("group"))
     if as_json:
         print_json(
-            {**summary(divided), "rule": divided.info.provenance["rule"], "groups": groups, "left_out": left_out}
+            {
+                **summary(divided),
+                "rule": divided.info.provenance["rule"],
+                "groups": groups,
+                "left_out": sum(left_out.values()),
+                "left_out_by": left_out,
+            }
         )
         return
     print_dataset(divided)
@@ -45,8 +58,9 @@ def split(
         console.print(f"· {groups['pictures']:,} pictures in {groups['groups']:,} groups of copies, kept together")
     if folds:
         console.print(f"· column `{FOLD}` of the manifest: folds 0 to {folds - 1}, val is fold 0")
-    if left_out:
-        console.print(f"· {left_out:,} copies of pictures in test left out")
+    for kind, count in left_out.items():
+        if count:
+            console.print(f"· {count:,} {_LEFT_OUT[kind]} left out")
     if tested and (divided.split == "test").any() and not test:
         console.print("· test is as it was")
     elif tested:

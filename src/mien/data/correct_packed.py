@@ -8,7 +8,7 @@ import numpy as np
 
 from mien.data.corrected import correct
 from mien.data.dataset import load
-from mien.data.derive import derive
+from mien.data.derive import check_place, derive
 from mien.data.formats.base import Progress
 from mien.data.pack import Imported
 from mien.data.rejects import Rejects
@@ -23,8 +23,18 @@ def correct_packed(
         MienError: as `corrected.correct` and `derive.derive`.
     """
     parent = load(source)
+    check_place(parent, out, inputs=[corrections], force=force)
     corrected = correct(parent.table, parent.labels, corrections)
     rows = np.flatnonzero(corrected.kept)
     columns = {"label": corrected.label[rows], "flags": corrected.flags[rows]}
-    made = derive(parent, out, rule=corrected.rule, rows=rows, columns=columns, force=force, progress=progress)
+    made = derive(
+        parent,
+        out,
+        rule=corrected.rule,
+        rows=rows,
+        columns=columns,
+        inputs=[corrections],
+        force=force,
+        progress=progress,
+    )
     return Imported(made, [corrected.note], Rejects())

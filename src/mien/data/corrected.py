@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import MienError, unknown_name
 from mien.core.labels import LabelSet
-from mien.data.corrections import Correction, counts, read
+from mien.data.corrections import Correction, counts, path_of_old, read
 from mien.data.pixel_file import copy_rows
 
 _HINT = "use the corrections with the set they were made for, imported with the same options; or delete the line"
@@ -29,19 +30,26 @@ class Corrected:
         flags: (N,) texts; relabelled pictures say what they were.
         kept: (N,) rows that stay.
         rule: what was done, for the provenance.
+        left: decisions that an audit laid aside in the file of `corrections.path_of_old`, and that would fit, too.
     """
 
     label: NDArray[np.int32]
     flags: NDArray[np.str_]
     kept: NDArray[np.bool_]
     rule: dict[str, Any]
+    left: int = 0
 
     @property
     def note(self) -> str:
         """What was done, as a sentence."""
         rule = self.rule
-        left = f", {rule['undecided']:,} not decided" if rule["undecided"] else ""
-        return f"{rule['file']}: {rule['relabelled']:,} labels changed, {rule['dropped']:,} pictures left out{left}"
+        said = f"{rule['file']}: {rule['relabelled']:,} labels changed, {rule['dropped']:,} pictures left out"
+        if rule["undecided"]:
+            said += f", {rule['undecided']:,} not decided"
+        if self.left:
+            old = path_of_old(Path(rule["file"]))
+            said += f"; not applied: {self.left:,} decisions of earlier rounds, which fit as well and stand in {old}"
+        return said
 
 
 def correct(table: pa.Table, labels: LabelSet, path: Path) -> Corrected:
@@ -56,7 +64,8 @@ def correct(table: pa.Table, labels: LabelSet, path: Path) -> Corrected:
     flags = np.array(table.column("flags").to_pylist(), np.object_)
     kept = np.ones(len(label), np.bool_)
     changed = 0
-    for place, line in zip(locate(table, labels, corrections, path), corrections, strict=True):
+    places = locate(table, labels, corrections, path)
+    for place, line in zip(places, corrections, strict=True):
         if line.action == "drop":
             kept[place] = False
         elif line.action == "relabel" and (new := _id_of(line, labels, path)) != label[place]:
@@ -72,7 +81,18 @@ def correct(table: pa.Table, labels: LabelSet, path: Path) -> Corrected:
         "dropped": int((~kept).sum()),
         "undecided": counts(corrections)["undecided"],
     }
-    return Corrected(label, flags.astype(np.str_), kept, rule)
+    left = _fitting(table, labels, path_of_old(path)) - set(places)
+    return Corrected(label, flags.astype(np.str_), kept, rule, len(left))
+
+
+def _fitting(table: pa.Table, labels: LabelSet, path: Path) -> set[int]:
+    """Rows of the manifest that decisions in the file `path` would change; none where it cannot be read."""
+    find, places = finder(table, labels), set[int]()
+    with suppress(MienError):
+        for line in read(path):
+            with suppress(MienError):
+                places |= {find(line)} if line.action in ("relabel", "drop") else set()
+    return places
 
 
 def locate(table: pa.Table, labels: LabelSet, corrections: Sequence[Correction], path: Path) -> list[int]:

@@ -61,6 +61,11 @@ def counts(corrections: Iterable[Correction]) -> dict[str, int]:
     return {action: found[action] for action in ACTIONS} | {"undecided": found[""]}
 
 
+def path_of_old(path: Path) -> Path:
+    """Where an audit puts the decisions in the file `path` that are about nothing in its set, or were applied to it."""
+    return path.with_name(f"{path.name}.old")
+
+
 def read(path: Path) -> list[Correction]:
     """Read corrections in the order of the file; commas, semicolons and tabs are all understood.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ def derive(
     columns: Mapping[str, Any] | None = None,
     labels: LabelSet | None = None,
     notes: Mapping[str, Any] | None = None,
+    inputs: Sequence[Path] = (),
     force: bool = False,
     progress: Progress | None = None,
 ) -> Dataset:
@@ -49,18 +50,17 @@ def derive(
         columns: of the new manifest (n,), in place of the parent's or beside them.
         labels: the new label set, if label ids changed.
         notes: further entries of the provenance.
+        inputs: files that the rule was read from, which must not go with an older set at `out`.
         force: replace an older packed set at `out`.
         progress: called with the pictures done and their number.
 
     Raises:
-        MienError: no rows are left, or `out` is taken or is the parent itself.
+        MienError: no rows are left, or as `check_place`.
     """
     chosen = np.asarray(np.arange(len(parent)) if rows is None else rows, np.int64)
     if not len(chosen):
         raise MienError(f"{parent.path or parent.info.name}: nothing is left by this rule", hint="loosen the rule")
-    if parent.path is not None and out.resolve() == parent.path.resolve():
-        raise MienError(f"{out} is the set to derive from", hint="choose another --out")
-    check_target(out, force=force, inputs=[parent.path])
+    check_place(parent, out, inputs=inputs, force=force)
     table = _table(parent.table.take(pa.array(chosen)), chosen, columns or {})
     with packed_folder(out) as folder:
         _copy_pixels(parent, chosen, folder / "images.npy", progress)
@@ -68,6 +68,13 @@ def derive(
         info = describe(parent.info.name, labels or parent.labels, images, table)
         write_parts(folder, table, with_provenance(info, parent.info, rule, notes or {}))
     return load(out)
+
+
+def check_place(parent: Dataset, out: Path, *, inputs: Sequence[Path] = (), force: bool = False) -> None:
+    """Raise MienError when `out` is taken, is the parent itself, or holds what is read to make the new set."""
+    if parent.path is not None and out.resolve() == parent.path.resolve():
+        raise MienError(f"{out} is the set to derive from", hint="choose another --out")
+    check_target(out, force=force, inputs=[parent.path, *inputs])
 
 
 def with_provenance(

@@ -51,6 +51,20 @@ class Expansion:
             raise MienError(f"{self.copies} copies: nothing to do", hint="--copies 1 doubles the training split")
 
 
+def changed_copies(dataset: Dataset) -> NDArray[np.bool_]:
+    """Mask (N,) of the pictures that `expand_data` made."""
+    flags = dataset.table.column("flags").to_pylist()
+    return np.array([FLAG in flag.split(",") for flag in flags], np.bool_)
+
+
+def check_expandable(dataset: Dataset, out: Path, *, force: bool) -> None:
+    """Raise MienError unless `dataset` has a training split and can be expanded to `out`."""
+    if dataset.path is not None and out.resolve() == dataset.path.resolve():
+        raise MienError(f"{out}: a set cannot be expanded into itself", hint="choose another --out")
+    check_target(out, force=force, inputs=[dataset.path])
+    dataset.rows("train")
+
+
 def expand_data(
     dataset: Dataset, out: Path, expansion: Expansion, *, force: bool = False, progress: Progress | None = None
 ) -> Dataset:
@@ -64,9 +78,7 @@ def expand_data(
     Raises:
         MienError: there is no training split, or `out` exists.
     """
-    if dataset.path is not None and out.resolve() == dataset.path.resolve():
-        raise MienError(f"{out}: a set cannot be expanded into itself", hint="choose another --out")
-    check_target(out, force=force, inputs=[dataset.path])
+    check_expandable(dataset, out, force=force)
     rows = dataset.rows("train")
     rows = rows[dataset.column("weight")[rows] > 0]
     with packed_folder(out) as folder:

@@ -9,8 +9,10 @@ from mien.core.files import atomic_folder
 from mien.data.dataset import Dataset
 from mien.data.formats import writer
 from mien.data.formats.base import Progress
+from mien.data.target import check_replaced
 
-# Tells an export from a folder that somebody else filled, which --force must not delete.
+# Tells an export from a folder that somebody else filled, which --force must not delete: the name of the format, then
+# a line for each file that was written.
 MARK = ".mien-export"
 _FILE_SUFFIXES = (".csv", ".txt", ".tfrecord", ".png")
 
@@ -22,17 +24,21 @@ def export_data(
 
     Raises:
         MienError: no such format, or it is only read; it cannot hold this set; or `out` exists, unless `force` is given
-            and it is an earlier export.
+            and it is an earlier export with nothing else in it.
     """
     written = writer(form)
-    check_target(out, force=force)
+    check_target(out, force=force, source=dataset.path)
     with atomic_folder(out) as folder:
         written.write(dataset, folder, progress=progress)
-        (folder / MARK).write_text(f"{written.name}\n", encoding="utf-8")
+        files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        (folder / MARK).write_text("\n".join([written.name, *files, ""]), encoding="utf-8")
 
 
-def check_target(out: Path, *, force: bool) -> None:
-    """Raise MienError unless `out` is free, or is an earlier export that `force` allows to replace."""
+def check_target(out: Path, *, force: bool, source: Path | None = None) -> None:
+    """Raise MienError unless `out` is free, or is an earlier export that `force` allows to replace.
+
+    It may hold neither the set that is exported (`source`) nor files that the export did not write.
+    """
     if out.suffix.lower() in _FILE_SUFFIXES:
         raise MienError(f"--out {out}: a data set is written as a folder", hint=f"--out {out.with_suffix('')}")
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
@@ -41,3 +47,6 @@ def check_target(out: Path, *, force: bool) -> None:
         raise MienError(f"{out} exists and was not written by mien", hint="choose another --out")
     if not force:
         raise MienError(f"{out} exists", hint="choose another --out, or replace it with --force")
+    written = {f"/{line}" for line in (out / MARK).read_text(encoding="utf-8").split("\n")[1:]}
+    inputs = [] if source is None else [source]
+    check_replaced(out, "its export noted", own=lambda file: str(file) in written, inputs=inputs)

@@ -104,9 +104,7 @@ def _explained(error: Exception, wanted: Remote) -> MienError:
     reason = next(iter(str(error).splitlines()), "") or type(error).__name__
     if status in _FORBIDDEN or type(error).__name__ in ("UnauthenticatedError", "CredentialError"):
         hint = f"set KAGGLE_API_TOKEN to a token from https://www.kaggle.com/settings/api, or {_by_hand(wanted)}"
-        return MienError(
-            f"{wanted.page}: Kaggle wants to know who asks ({reason})", hint=f"{hint}, or {_by_hand(wanted)}"
-        )
+        return MienError(f"{wanted.page}: Kaggle wants to know who asks ({reason})", hint=hint)
     if status == _UNKNOWN:
         return MienError(f"{wanted.page}: not there ({reason})", hint="--handle OWNER/NAME for another copy")
     if isinstance(error, OSError) and status is None:

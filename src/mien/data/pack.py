@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import MienError
 from mien.core.labels import LabelSet, known
+from mien.data import corrections
 from mien.data.corrected import correct_folder
 from mien.data.dataset import SPLITS, Dataset, DatasetInfo, describe, digests, load, make_table, write_parts
 from mien.data.formats import by_name, recognise
@@ -20,9 +21,9 @@ from mien.data.formats.names_file import read_names
 from mien.data.naming import Naming
 from mien.data.pixel_file import PixelFile, drop_colour
 from mien.data.rejects import FILE_NAME as REJECTS_FILE
-from mien.data.rejects import Rejects
-from mien.data.sizing import Colour, choose_shape
-from mien.data.split import complete
+from mien.data.rejects import Reject, Rejects
+from mien.data.sizing import Colour, check_size, choose_shape
+from mien.data.split import check_fraction, complete
 from mien.data.target import check_target, packed_folder
 from mien.data.votes_check import agreement, sentence
 from mien.data.votes_file import FILE_NAME as VOTES_FILE
@@ -84,11 +85,12 @@ def import_data(
     before that, `surveying` with the headers that were read to learn sizes and colour, where pictures are files.
 
     Raises:
-        MienError: the source is of no known format, holds no usable picture, or contradicts its votes; `out` exists
-            and `force` is not given; the corrections are for another set; or, with `options.strict`, something in the
-            source cannot be taken.
+        MienError: the source is of no known format, holds no usable picture, has labels of which none can be used, or
+            contradicts its votes; `out` exists and `force` is not given; the corrections are for another set; or, with
+            `options.strict`, something in the source cannot be taken.
     """
     options = options or ImportOptions()
+    _check(options)
     check_target(out, force=force, inputs=[source, options.corrections, options.names, options.votes or None])
     reading = _open(source, options)
     survey = reading.survey(surveying)
@@ -98,14 +100,26 @@ def import_data(
     kept = _Kept(_naming(reading, options), Rejects(strict=options.strict))
     with packed_folder(out) as folder:
         kept.write_pixels(folder / "images.npy", reading, shape, progress)
-        if not kept.entries:
-            raise _nothing_left(source, kept.rejects)
+        if not kept.entries or (kept.misfits and not any(kept.classes)):
+            raise _nothing_left(source, kept)
         if kept.grey and shape.channels == 3 and options.colour == "auto":
             drop_colour(folder / "images.npy")
             kept.digests = None
             reading.notes.add("the files are colour but show none: stored as grey")
         _write_rest(folder, source, kept, reading, options)
     return Imported(load(out), reading.notes.lines, kept.rejects)
+
+
+def _check(options: ImportOptions) -> None:
+    """Raise MienError for what is wrong with the options themselves, before anything slow starts."""
+    check_fraction(options.val_fraction)
+    check_size(options.size)
+    if options.labels:
+        known(options.labels)
+    if options.names:
+        read_names(options.names)
+    if options.corrections is not None:
+        corrections.read(options.corrections)
 
 
 def _open(source: Path, options: ImportOptions) -> Reading:
@@ -144,10 +158,12 @@ class _Kept:
     """The pictures that were taken: pixels go to disk, the rest is remembered.
 
     Pixels are hashed as they come, while threads read the next; `digests` is None once what is stored has changed.
+    `misfits` are those of the rejects whose labels are no class, or none of the chosen label set.
     """
 
     naming: Naming
     rejects: Rejects
+    misfits: list[Reject] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     classes: list[str | None] = field(default_factory=list)
     digests: list[str] | None = field(default_factory=list)
@@ -187,28 +203,32 @@ class _Kept:
                 self.rejects.add(*where, "no label")
             return entry.split == "test", None
         name, fault = self.naming.resolve(entry.label)
+        if name is not None and self.naming.counterpart(name):
+            return self._usable.setdefault((entry.split, entry.label), (True, name))
         if name is None:
             self.rejects.add(*where, fault)
-        elif not self.naming.counterpart(name):
+        else:
             self.rejects.leave_out(*where, f"class {name!r} has no counterpart in the chosen label set")
-            return False, None
-        if name is not None:
-            self._usable[entry.split, entry.label] = (True, name)
-        return name is not None, name
+        self.misfits.append(self.rejects.items[-1])
+        return False, None
 
 
 def _unreadable(source: Path, reading: Reading) -> MienError:
     """Why none of the pictures can be read, by the first of them."""
     rejects = Rejects()
     next(reading.blocks(Shape(1, 1, 1), rejects), None)
-    item = next((item for item in rejects.items if item.kind != "left out"), None)
+    item = next(iter(rejects.faults()), None)
     first = f"; the first of {reading.total or 0:,}: {item.source}: {item.reason}" if item else ""
     return MienError(f"{source}: no picture in it can be read{first}", hint="check that these files are pictures")
 
 
-def _nothing_left(source: Path, rejects: Rejects) -> MienError:
-    first = f"; the first of {len(rejects):,}: {rejects.items[0].source}: {rejects.items[0].reason}" if rejects else ""
-    return MienError(f"{source}: no usable picture{first}", hint="check --format, --labels and --names")
+def _nothing_left(source: Path, kept: _Kept) -> MienError:
+    """Why no picture can be used, or none that has a label, by the first of them."""
+    what, items = "none of its labels can be used", kept.misfits
+    if not kept.entries:
+        what, items = "no usable picture", kept.rejects.faults() or kept.misfits or kept.rejects.items
+    first = f"; the first of {len(items):,}: {items[0].source}: {items[0].reason}" if items else ""
+    return MienError(f"{source}: {what}{first}", hint="check --format, --labels and --names")
 
 
 def _write_rest(folder: Path, source: Path, kept: _Kept, reading: Reading, options: ImportOptions) -> None:
@@ -267,5 +287,6 @@ def _describe(
     source: Path, labels: LabelSet, images: Pixels, table: pa.Table, reading: Reading, options: ImportOptions
 ) -> DatasetInfo:
     chosen = {name: readable(str(value)) if isinstance(value, Path) else value for name, value in vars(options).items()}
+    source = source if source.name.strip(".") else source.resolve()  # `.` and `..` have no name of their own
     name, file = readable(source.stem), readable(source.name)
     return describe(name, labels, images, table, source=file, notes=reading.notes.lines, options=chosen)

@@ -43,6 +43,10 @@ class Rejects:
         """Note something that the user's own choice (such as a smaller label set) leaves out; never fatal."""
         self.items.append(Reject(row, source, reason, "left out"))
 
+    def faults(self) -> list[Reject]:
+        """What is wrong with the source, without what was left out by choice."""
+        return [item for item in self.items if item.kind != "left out"]
+
     def counts(self) -> dict[str, int]:
         """Rejects by kind."""
         return dict(Counter(item.kind for item in self.items))

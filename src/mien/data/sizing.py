@@ -27,8 +27,7 @@ def choose_shape(survey: Counter[Shape], notes: Notes, *, size: int | None = Non
     """
     if not survey:
         raise MienError("no picture in the source can be read", hint="check that its files are pictures")
-    if size is not None and not _SMALLEST <= size <= _LARGEST:
-        raise MienError(f"a side of {size} pixels is not between {_SMALLEST} and {_LARGEST}")
+    check_size(size)
     sizes = Counter[tuple[int, int]]()
     for shape, count in survey.items():
         sizes[shape.height, shape.width] += count
@@ -36,6 +35,12 @@ def choose_shape(survey: Counter[Shape], notes: Notes, *, size: int | None = Non
     files_have_colour = any(shape.channels == 3 for shape in survey)
     channels = {"auto": 3 if files_have_colour else 1, "grey": 1, "colour": 3}[colour]
     return Shape(height, width, channels)
+
+
+def check_size(size: int | None) -> None:
+    """Raise MienError unless `size`, in pixels a side, is one that a packed set may have; None leaves it open."""
+    if size is not None and not _SMALLEST <= size <= _LARGEST:
+        raise MienError(f"a side of {size} pixels is not between {_SMALLEST} and {_LARGEST}")
 
 
 def _size(sizes: Counter[tuple[int, int]], size: int | None, notes: Notes) -> tuple[int, int]:

@@ -39,8 +39,7 @@ def stratified(labels: NDArray[np.integer], fraction: float, seed: int) -> NDArr
     Raises:
         MienError: `fraction` is not between 0 and 1.
     """
-    if not 0 < fraction < 1:
-        raise MienError(f"a fraction of {fraction} is not between 0 and 1", hint="0.2 is usual")
+    check_fraction(fraction)
     chosen = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
@@ -48,6 +47,12 @@ def stratified(labels: NDArray[np.integer], fraction: float, seed: int) -> NDArr
         order = np.random.default_rng((seed, int(label) + 1)).permutation(len(members))
         chosen[members[order[:wanted]]] = True
     return chosen
+
+
+def check_fraction(fraction: float) -> None:
+    """Raise MienError unless `fraction` is between 0 and 1."""
+    if not 0 < fraction < 1:
+        raise MienError(f"a fraction of {fraction} is not between 0 and 1", hint="0.2 is usual")
 
 
 def complete(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from mien.core.errors import MienError, unknown_name
 from mien.core.labels import LabelSet, canonical, identify
 from mien.data.audit.groups import Groups, majority, present
 from mien.data.dataset import Dataset
-from mien.data.derive import GROUPS, derive
+from mien.data.derive import GROUPS, check_place, derive
 from mien.data.formats.base import Progress
 from mien.data.regroup import about_groups, groups
 from mien.data.split import stratified
@@ -79,14 +80,22 @@ def subset_data(
     """
     if rule == Rule(seed=rule.seed):
         raise MienError("nothing to leave out was named", hint="mien data subset --help lists the rules")
+    check_place(parent, out, inputs=rule.without, force=force)
     labels, label = relabel(parent.labels, parent.label, drop=rule.drop, merge=rule.merge)
-    group = groups(parent, progress=looking) if rule.drop_leaks or rule.one_per_group else None
-    keep, left_out = np.ones(len(parent), bool), {}
+    by_copies = rule.drop_leaks or rule.one_per_group
+
+    @cache
+    def group() -> Groups:
+        return groups(parent, progress=looking)
+
+    keep = np.ones(len(parent), bool)
+    left_out: dict[str, int] = {}
     for what, out_of in _parts(parent, rule, label, group, keep):
-        left_out[what] = int((keep & out_of).sum())
+        # Lists in two folders may have one name.
+        left_out[what] = left_out.get(what, 0) + int((keep & out_of).sum())
         keep &= ~out_of
     rows = np.flatnonzero(keep)
-    columns = {"label": label[rows]} | ({} if group is None else {"group": group[rows]})
+    columns = {"label": label[rows]} | ({"group": group()[rows]} if by_copies else {})
     dataset = derive(
         parent,
         out,
@@ -94,7 +103,8 @@ def subset_data(
         rows=rows,
         columns=columns,
         labels=labels,
-        notes={} if group is None else {GROUPS: about_groups(group)},
+        notes={GROUPS: about_groups(group())} if by_copies else {},
+        inputs=rule.without,
         force=force,
         progress=progress,
     )
@@ -102,19 +112,22 @@ def subset_data(
 
 
 def _parts(
-    parent: Dataset, rule: Rule, label: NDArray[np.int64], group: Groups | None, keep: Mask
+    parent: Dataset, rule: Rule, label: NDArray[np.int64], group: Callable[[], Groups], keep: Mask
 ) -> Iterator[tuple[str, Mask]]:
-    """Name of each part of the rule and the mask (N,) it leaves out; later parts look at what is kept so far."""
+    """Name of each part of the rule and the mask (N,) it leaves out; later parts look at what is kept so far.
+
+    Copies, which take a while to find, are asked for after everything that can be wrong with the other parts.
+    """
     if rule.splits:
         yield f"splits other than {', '.join(rule.splits)}", ~_in_splits(parent, rule.splits)
     if rule.drop:
         yield f"classes {', '.join(rule.drop)}", (label < 0) & (parent.label >= 0)
     for path in rule.without:
         yield path.name, listed(parent, path)
-    if rule.drop_leaks and group is not None:
-        yield "train, copies in val or test", leaking(group, parent.split, keep)
-    if rule.one_per_group and group is not None:
-        left = np.where(keep, group, -1)
+    if rule.drop_leaks:
+        yield "train, copies in val or test", leaking(group(), parent.split, keep)
+    if rule.one_per_group:
+        left = np.where(keep, group(), -1)
         yield "further copies", ~representatives(left, label, parent.split)
     if rule.share < 1:
         yield f"all but {rule.share:.4g} of each class of train", _undrawn(parent, rule, label, keep)

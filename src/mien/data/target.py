@@ -1,11 +1,11 @@
-"""The folder that a packed data set is written to: what may be replaced there, and what outlives a replacement."""
+"""Folders that data sets are written to: what may be replaced there, and what outlives a replacement."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mien.core.errors import MienError
 from mien.core.files import atomic_folder
@@ -13,15 +13,22 @@ from mien.data.corrections import FILE_NAME as CORRECTIONS
 
 AUDIT = "audit"  # folder of an audit inside the packed set, if it was not told otherwise
 SHOW = "show"  # folder of its charts and sheets, likewise
+# The decisions that people made on labels: those on pictures that were gone lie in one more file.
+_KEPT = f"/{AUDIT}/{CORRECTIONS}*"
 # What mien itself puts into the folder of a packed set, and therefore may take away with it.
-_OWN = ("images.npy", "manifest.parquet", "dataset.json", "rejects.csv", AUDIT, SHOW)
+_OWN = (
+    *("/images.npy", "/manifest.parquet", "/dataset.json", "/rejects.csv", _KEPT),
+    *(f"/{AUDIT}/{name}" for name in ("audit.json", "report.html", "findings/*.parquet")),
+    *(f"/{AUDIT}/nets/{name}" for name in ("crossval.json", "fold-*.npy")),
+    *(f"/{SHOW}/{name}" for name in ("counts.png", "samples.png", "fed.png")),
+)
 
 
 def check_target(out: Path, *, force: bool, inputs: Sequence[Path | None] = ()) -> None:
     """Raise MienError unless `out` is free, or is a packed data set that `force` allows to replace.
 
-    A replaced folder goes with all that is in it, so it may hold nothing but the set: neither anything that is read to
-    make the new one (`inputs`) nor files of the user's.
+    A replaced folder goes with all that is in it, so it may hold nothing but the set, its audit and its pictures:
+    neither anything that is read to make the new one (`inputs`) nor files of the user's.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
@@ -29,21 +36,47 @@ def check_target(out: Path, *, force: bool, inputs: Sequence[Path | None] = ()) 
         raise MienError(f"{out} exists and is not a packed data set", hint="choose another --out")
     if not force:
         raise MienError(f"{out} exists", hint="choose another --out, or replace it with --force")
+    lost = [path for path in inputs if path is not None and not _is_kept(path, out)]
+    check_replaced(out, "a data set", own=lambda file: any(map(file.match, _OWN)), inputs=lost)
+
+
+def check_replaced(out: Path, what: str, *, own: Callable[[PurePosixPath], bool], inputs: Sequence[Path]) -> None:
+    """Raise MienError where replacing the folder `out` would delete anything but what mien has written there.
+
+    Hidden files, which desktops leave everywhere, and what killed writers have left are nobody's.
+
+    Args:
+        out: a folder.
+        what: it holds, in words.
+        own: tells whether mien has written a file, by its path from `out`, such as `/train/1.png`.
+        inputs: what is read to make the new one.
+    """
     for path in inputs:
-        if path is not None and _is_lost(path.resolve(), out.resolve()):
+        if path.resolve().is_relative_to(out.resolve()):
             raise MienError(f"{path} lies in {out}, which --force would delete", hint="choose another --out")
-    strange = sorted(path.name for path in out.iterdir() if path.name not in _OWN and not path.name.startswith("."))
+    files = (_inside(path, out) for path in out.rglob("*") if path.is_symlink() or not path.is_dir())
+    strange = sorted(str(file)[1:] for file in files if not own(file) and not _is_nobodys(file))
     if strange:
-        more = f" and {len(strange) - 3} more" if len(strange) > 3 else ""
+        more = f" and {len(strange) - 3:,} more" if len(strange) > 3 else ""
         raise MienError(
-            f"{out} holds more than a data set, which --force would delete: {', '.join(strange[:3])}{more}",
+            f"{out} holds more than {what}, which --force would delete: {', '.join(strange[:3])}{more}",
             hint="move them, or choose another --out",
         )
 
 
-def _is_lost(path: Path, out: Path) -> bool:
-    """Whether replacing `out` would delete `path`. Corrections in the place that an audit writes them to are kept."""
-    return path.is_relative_to(out) and path != out / AUDIT / CORRECTIONS
+def _inside(path: Path, out: Path) -> PurePosixPath:
+    return PurePosixPath("/", path.relative_to(out).as_posix())
+
+
+def _is_nobodys(file: PurePosixPath) -> bool:
+    left = (part.startswith(".") and part.endswith((".old", ".tmp")) for part in file.parts)
+    return file.name.startswith(".") or any(left)
+
+
+def _is_kept(path: Path, out: Path) -> bool:
+    """Whether `path` outlives a replacement of `out`, as corrections do in the place that an audit writes them to."""
+    path, out = path.resolve(), out.resolve()
+    return path.is_relative_to(out) and _inside(path, out).match(_KEPT)
 
 
 @contextmanager
@@ -51,6 +84,6 @@ def packed_folder(out: Path) -> Iterator[Path]:
     """A temporary folder that takes the place of `out` on success, with the decisions that people made on labels."""
     with atomic_folder(out) as folder:
         yield folder
-        for decisions in (out / AUDIT).glob(f"{CORRECTIONS}*"):  # those on pictures that were gone lie in one more file
+        for decisions in out.glob(_KEPT[1:]):
             (folder / AUDIT).mkdir(exist_ok=True)
             shutil.copy2(decisions, folder / AUDIT / decisions.name)

@@ -89,10 +89,8 @@ def out_of_fold(
         MienError: too few labelled pictures, or a training that does not stay finite.
     """
     plan = plan or Plan()
+    check_enough(data, plan)
     rows = np.flatnonzero(data.label >= 0)
-    if len(rows) < _FEWEST_OF_A_FOLD * plan.folds:
-        name = data.path or data.info.name
-        raise MienError(f"{name}: {len(rows)} labelled pictures are too few for {plan.folds} folds")
     fold = np.full(len(data), -1, np.int64)
     fold[rows] = divide(data.label[rows], groups[rows], [1] * plan.folds, seed=plan.recipe.train.seed)
     store = FoldStore(folder, _facts(data, groups, plan))
@@ -111,6 +109,13 @@ def out_of_fold(
         answers[asked] = found
         count.finish(number)
     return OutOfFold(answers, fold)
+
+
+def check_enough(data: Dataset, plan: Plan | None = None) -> None:
+    """Raise MienError unless each fold gets some labelled pictures."""
+    folds, count = (plan or Plan()).folds, int((data.label >= 0).sum())
+    if count < _FEWEST_OF_A_FOLD * folds:
+        raise MienError(f"{data.path or data.info.name}: {count} labelled pictures are too few for {folds} folds")
 
 
 def _facts(data: Dataset, groups: NDArray[np.integer], plan: Plan) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from mien.core.errors import MienError
 from mien.core.files import atomic_path
 from mien.data.dataset import Dataset
+from mien.data.expand import changed_copies
 from mien.data.redivide import FOLD, OUTSIDE, with_people
 from mien.data.regroup import groups
 from mien.data.split import divide
@@ -21,10 +22,13 @@ Folds = np.ndarray[tuple[int], np.dtype[np.int64]]
 _DATA = "data"  # in the file's metadata: the fingerprint of the set that it divides
 
 
-def with_folds(data: Dataset, folder: Path, folds: int, *, seed: int, write: bool = True) -> Dataset:
+def with_folds(
+    data: Dataset, folder: Path, folds: int, *, seed: int, write: bool = True, anew: bool = False
+) -> Dataset:
     """The set with the column `fold`, as `data.redivide.take_fold` reads it: train and val divided, −1 in test.
 
-    Folds that the set has already are taken, as are those in `folder`, where new ones are written.
+    Folds that the set has already are taken, as are those in `folder`, where new ones are written; `anew` divides
+    whatever is in `folder`.
 
     Raises:
         MienError: a class has fewer pictures than there are folds, the set's own folds or those in `folder` are another
@@ -36,7 +40,7 @@ def with_folds(data: Dataset, folder: Path, folds: int, *, seed: int, write: boo
             raise MienError(f"{data.path}: it is divided into {own} folds, not {folds}", hint=f"--folds {own}")
         return data
     path = folder / FILE
-    if path.is_file():
+    if path.is_file() and not anew:
         fold = _read(path, data, folds)
     else:
         fold = _divided(data, folds, seed=seed)
@@ -68,7 +72,8 @@ def _read(path: Path, data: Dataset, folds: int) -> Folds:
 
 def _divided(data: Dataset, folds: int, *, seed: int) -> Folds:
     free = data.split != "test"
-    counts = np.bincount(data.label[free & (data.label >= 0)], minlength=len(data.labels))
+    counted = free & (data.label >= 0) & ~changed_copies(data)  # which are only trained on
+    counts = np.bincount(data.label[counted], minlength=len(data.labels))
     if (scarce := counts[counts > 0]).size and scarce.min() < folds:
         name = data.labels.names[int(np.flatnonzero(counts == scarce.min())[0])]
         raise MienError(f"{name} has {scarce.min()} pictures, too few for {folds} folds", hint="fewer folds")

@@ -154,7 +154,7 @@ def _summary(found: Counts) -> str:
 
 
 def _action(found: Counts) -> str:
-    if (found.of("train") == 0).any():
+    if "train" in found.splits and (found.of("train") == 0).any():
         return "Add pictures of the missing class, or leave it out (mien data subset DATA --drop CLASS --out NEW)."
     return (
         "Read macro-F1 and the recall of each class, not accuracy alone. A class-balanced sampler or loss weights lift "

@@ -42,7 +42,7 @@ def people(subject: NDArray[np.str_], split: NDArray[np.str_]) -> Finding:
         ),
         why="A net knows the faces it was trained on: on people it has never met, which is what counts, it does worse. "
         "What is chosen on the people of val does better on them than on others.",
-        action="Divide by person: mien data split DATA --out NEW keeps people on one side." if len(rows) else "",
+        action=_action(tested=bool((split[rows] == "test").any())) if len(rows) else "",
         figures=figures | {"test_met_in_val": between},
         rows=rows,
         columns={"subject": subject[rows]},
@@ -51,6 +51,12 @@ def people(subject: NDArray[np.str_], split: NDArray[np.str_]) -> Finding:
             *_sheets(subject, np.flatnonzero(in_val), np.flatnonzero(split == "val"), "in test, and in val"),
         ),
     )
+
+
+def _action(*, tested: bool) -> str:
+    """What to do; a test split whose people are elsewhere, too, cannot stay."""
+    anew, option = (" with another test", " --test .1") if tested else ("", "")
+    return f"Divide by person{anew}: mien data split DATA{option} --out NEW keeps people on one side."
 
 
 def _sheets(subject: NDArray[np.str_], rows: Rows, known: Rows, where: str) -> tuple[Sheet, ...]:

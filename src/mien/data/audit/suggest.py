@@ -54,7 +54,7 @@ def write_corrections(path: Path, data: Dataset, finding: Finding) -> int:
 
     Pictures are the same where source and pixels are, be it in another row. Pictures that were decided on and are no
     longer doubted stand at the end. Decisions on pictures that the set has not, or not with the label they had, such as
-    those that were applied since, are added to the file of `path_of_old`.
+    those that were applied since, are added to the file of `corrections.path_of_old`.
 
     Returns:
         How many decisions went there.
@@ -65,25 +65,22 @@ def write_corrections(path: Path, data: Dataset, finding: Finding) -> int:
     earlier = corrections.read(path) if path.is_file() else []
     fitting, lost = _placed([line for line in earlier if line.action], data)
     if lost:
-        _keep(path_of_old(path), lost)
+        _keep(corrections.path_of_old(path), lost)
     corrections.write(path, merged(suggestions(data, finding), fitting))
     return len(lost)
 
 
-def path_of_old(path: Path) -> Path:
-    """Where decisions go that are about nothing in the set any more."""
-    return path.with_name(f"{path.name}.old")
-
-
 def _placed(earlier: Sequence[Correction], data: Dataset) -> tuple[list[Correction], list[Correction]]:
-    """The lines about pictures of this set with the label they have, in the rows where these stand now; the others."""
+    """The lines about pictures of this set with the label they have, by the row and name it has now; the others."""
     find = finder(data.table, data.labels)
     fitting, lost = [], []
     for line in earlier:
         try:
-            fitting.append(replace(line, row=find(line)))
+            row = find(line)
         except MienError:
             lost.append(line)
+        else:
+            fitting.append(replace(line, row=row, label=data.info.labels[data.label[row]]))
     return fitting, lost
 
 

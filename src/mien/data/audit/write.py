@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mien import __version__
+from mien.core.errors import MienError
 from mien.core.files import atomic_folder, write_json
 from mien.data.audit.finding import Finding
 from mien.data.audit.page import write_page
@@ -21,16 +22,32 @@ JSON, PAGE, TABLES = "audit.json", "report.html", "findings"
 
 
 def write(audit: Audit, folder: Path) -> dict[str, Any]:
-    """Write all files into `folder`, in place of an earlier audit's, and return what audit.json holds."""
+    """Write all files into `folder`, in place of an earlier audit's, and return what audit.json holds.
+
+    Raises:
+        MienError: as `check_place`.
+    """
+    check_place(folder)
     with atomic_folder(folder / TABLES) as tables:
         for finding in audit.findings:
             if len(finding.rows):
                 pq.write_table(table_of(finding, audit.data), tables / f"{finding.name}.parquet")
-    write_page(audit, folder / PAGE)
+        # The page takes longest: an audit that is interrupted there leaves nothing without its audit.json.
+        write_page(audit, folder / PAGE)
     summary = to_json(audit)
     # Last, so that it stands for a complete audit.
     write_json(folder / JSON, summary)
     return summary
+
+
+def check_place(folder: Path) -> None:
+    """Raise MienError where `folder` has files under an audit's names and no audit.json to show that one wrote them."""
+    found = [name for name in (TABLES, PAGE) if (folder / name).exists()]
+    if found and not (folder / JSON).is_file():
+        raise MienError(
+            f"{folder} has {' and '.join(found)}, but no {JSON}: no audit wrote them",
+            hint="choose another --out, or delete what an interrupted audit left",
+        )
 
 
 def table_of(finding: Finding, data: Dataset) -> pa.Table:

@@ -13,7 +13,7 @@ from pathlib import Path
 from mien.core.errors import MienError
 from mien.data.formats import names_file, subjects
 from mien.data.formats.base import Entry, Names, Notes, not_this_format
-from mien.data.formats.csv_rows import header_of
+from mien.data.formats.csv_rows import check_utf8, header_of
 from mien.data.formats.fercsv import FerCsvReading
 from mien.data.formats.pictures import PictureReading, all_pictures, from_files, some_pictures
 
@@ -131,6 +131,7 @@ class CkCsv:
         file = self._file(path) or path
         if not file.is_file() or "pixels" not in header_of(file):
             raise not_this_format(path, self.name, "no CSV file with a column named pixels")
+        check_utf8(file)
         words = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "contempt")
         default = Names({str(i): name for i, name in enumerate(words)}, "the ids of ckextended.csv")
         reading = FerCsvReading([file], names_file.beside(file) or default)

@@ -6,6 +6,7 @@ Cells may stand between commas, semicolons (as spreadsheets write them in many c
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from mien.core.errors import MienError
 _LONGEST_HEADER = 1 << 16
 _AROUND = ' \t\r\n"'  # what may surround a cell; no cell of this family holds a comma or a quote
 _AROUND_BYTES = _AROUND.encode()
+_QUOTED = re.compile(r'"[^"]*"')
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 # What the labels of the FER2013 family are called, the usual name first.
 _LABELS = ("emotion", "label", "labels", "expression", "class")
@@ -40,20 +42,23 @@ def encoding_of(path: Path) -> str:
         return "utf-16" if file.read(2) in _UTF16 else "utf-8-sig"
 
 
-def is_utf16(path: Path) -> bool:
-    """Whether the file says that it is UTF-16, as some spreadsheets write it."""
-    return encoding_of(path) == "utf-16"
+def check_utf8(path: Path) -> None:
+    """Raise MienError when a file whose rows are cut as bytes is in UTF-16, as some spreadsheets write it."""
+    if encoding_of(path) == "utf-16":
+        raise MienError(f"{path}: written in UTF-16", hint="save it as CSV in UTF-8")
 
 
 def _separator(header: str) -> str:
-    """What stands between the cells of a header."""
-    return next((mark for mark in (",", ";", "\t") if mark in header), ",")
+    """What stands between the cells of a header, outside of quotes."""
+    plain = _QUOTED.sub("", header)
+    return next((mark for mark in (",", ";", "\t") if mark in plain), ",")
 
 
 def header_of(path: Path) -> list[str]:
     """The column names of a CSV file, trimmed, in lower case; empty when there is no such file."""
     line = _first_line(path)
-    return [cell.strip(_AROUND).lower() for cell in line.split(_separator(line))] if line else []
+    cells = next(csv.reader([line], delimiter=_separator(line)), [])
+    return [cell.strip(_AROUND).lower() for cell in cells]
 
 
 def table_rows(path: Path) -> Iterator[list[str]]:

@@ -23,7 +23,7 @@ from mien.data.dataset import Dataset
 from mien.data.formats import names_file
 from mien.data.formats.ahead import ahead, chunks
 from mien.data.formats.base import Block, Entry, Names, Notes, Pixels, Progress, Shape, not_this_format, readable
-from mien.data.formats.csv_rows import Columns, Row, header_of, is_utf16
+from mien.data.formats.csv_rows import Columns, Row, check_utf8, header_of
 from mien.data.formats.fercsv_write import CONTEST_FILES, FER2013_FILE, ICML_FILE, write_layout
 from mien.data.formats.pixeltext import parse_texts, side_of
 from mien.data.formats.resize import resize_all
@@ -190,8 +190,8 @@ class FerCsv:
         files = _files_of(path)
         if not files:
             raise not_this_format(path, self.name, "no CSV file with a column named pixels")
-        for file in filter(is_utf16, files):
-            raise MienError(f"{file}: written in UTF-16", hint="save it as CSV in UTF-8")
+        for file in files:
+            check_utf8(file)
         default = Names({str(i): name for i, name in enumerate(FER2013.names)}, "the ids of FER2013")
         reading = FerCsvReading(files, names_file.beside(files[0]) or default)
         for file in files:

@@ -101,8 +101,9 @@ def _splits(names: set[str]) -> dict[str, str]:
 def _wrapper(folders: Counter[Parts], level: int) -> str | None:
     """The folder of this level that only surrounds the classes: nearly all pictures lie in folders below it.
 
-    A folder that is called like an expression is a class, unless expressions are below it. So is one with nothing but
-    splits below it, or with a single folder while it has others beside it.
+    It stands alone, or has expressions below it, or splits that the folders beside it have not; else they may all be
+    classes, one of them large. A folder that is called like an expression is a class, unless expressions are below it.
+    So is one with nothing but splits below it, or with a single folder while it has others beside it.
     """
     total = sum(count for parts, count in folders.items() if len(parts) > level)
     inside: Counter[str] = Counter()
@@ -113,13 +114,22 @@ def _wrapper(folders: Counter[Parts], level: int) -> str | None:
     if count < _NEARLY_ALL * total or not count:
         return None
     within = [parts for parts in folders if parts[level : level + 1] == (largest,)]
+    beside = [parts for parts in folders if len(parts) > level and parts[level] != largest]
     below = [_names(within, i) for i in range(level + 1, _depth(within))]
     classes = [names for names in below if not _splits(names)]
     names = _names(folders, level)
     if not classes or (len(names) > 1 and max(map(len, classes)) == 1):
         return None
     known_below = any(is_expression(name) for name in classes[0])
-    return None if any(map(is_expression, names)) and not known_below else largest
+    if known_below:
+        return largest
+    meant = not beside or (_has_splits(within, level + 1) and not _has_splits(beside, level + 1))
+    return largest if meant and not any(map(is_expression, names)) else None
+
+
+def _has_splits(folders: list[Parts], first: int) -> bool:
+    """Whether one of the levels from `first` on is of splits."""
+    return any(_splits(_names(folders, level)) for level in range(first, _depth(folders)))
 
 
 def _only_surrounds(folders: Counter[Parts], level: int) -> bool:

@@ -140,7 +140,8 @@ class PictureReading:
 
     @property
     def numeric(self) -> bool:
-        return all(entry.label is None or is_number(entry.label.strip()) for entry in self.entries)
+        labels = {(entry.label or "").strip() for entry in self.entries} - {""}
+        return bool(labels) and all(map(is_number, labels))
 
     def survey(self, progress: Progress | None = None) -> Counter[Shape]:
         found: Counter[Shape] = Counter()
@@ -161,7 +162,8 @@ class PictureReading:
         if len(known) < len(rows):
             if not self.ordered:
                 name = self.entries[rows.index(None)].source
-                raise MienError(f"{votes.path}: no votes for {name}", hint="files in folders are joined by file name")
+                hint = "files in folders are joined by file name: use the votes that come with them, or --no-votes"
+                raise MienError(f"{votes.path}: no votes for {name}", hint=hint)
             votes.check_length(self.total)
             known = list(range(self.total))
             self.notes.add("votes joined by the order of rows")

@@ -28,6 +28,7 @@ _LABEL = ("label", "labels", "class", "class_name", "emotion", "expression", "ca
           "class_id", "class_idx", "label_id", "y")  # fmt: skip
 _SPLIT = ("split", "usage", "set", "subset", "partition")
 _MISSING = "no such file"
+_TWICE = "{} files have this name: say in which folder"
 _SUBJECT = ("subject", "subject_id", "person", "person_id", "identity")
 
 
@@ -64,38 +65,46 @@ def _tables_at(path: Path) -> list[Path]:
     return sorted((p for p in found if Columns.of(p)), key=lambda p: order.get(split_in(p.stem) or "", -1))
 
 
-class Finder:
-    """Finds the picture that a table means: by its path, else by its name or stem anywhere under the folder."""
+def _found(root: Path, names: list[str], notes: Notes) -> list[Path | str]:
+    """The pictures that tables mean by `names`, or why they cannot be told.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._index: dict[str, list[Path]] | None = None
-
-    def find(self, name: str) -> Path | str:
-        """The file, or why it cannot be told."""
-        direct = file_at(self.root, name)
-        if direct.is_file() if isinstance(direct, Path) else direct != _MISSING:
-            return direct
-        plain = PurePosixPath(name.replace("\\", "/"))
-        with_suffix = (file_at(self.root, f"{plain}{suffix}") for suffix in SUFFIXES)
-        beside = next((path for path in with_suffix if isinstance(path, Path) and path.is_file()), None)
-        if beside is not None:
-            return beside
-        found = self._by_name().get(plain.name, [])
-        if len(found) > 1:
-            return f"{len(found)} files have this name: say in which folder"
-        return found[0] if found else _MISSING
-
-    def _by_name(self) -> dict[str, list[Path]]:
-        if self._index is None:
-            self._index = {}
-            for path in map(self.root.joinpath, pictures_under(self.root)):
-                self._index.setdefault(path.name, []).append(path)
-                self._index.setdefault(path.stem, []).append(path)
-        return self._index
+    They are found by path, else by name or stem anywhere under the folder. A path that leads nowhere is only taken for
+    a name where none leads anywhere: the tables are of another place then. Else its file is missing, and another of
+    that name may be anybody's.
+    """
+    places = [_at(root, name) for name in names]
+    if _MISSING not in places:
+        return places
+    plain = [PurePosixPath(name.replace("\\", "/")) for name in names]
+    has_folder = [len(name.parts) > 1 for name in plain]
+    elsewhere = not any(folder and isinstance(place, Path) for folder, place in zip(has_folder, places, strict=True))
+    by_name: dict[str, list[Path]] = {}
+    for path in map(root.joinpath, pictures_under(root)):
+        for name in {path.name, path.stem}:
+            by_name.setdefault(name, []).append(path)
+    count = 0
+    for i, place in enumerate(places):
+        if place == _MISSING and (elsewhere or not has_folder[i]):
+            found = by_name.get(plain[i].name, [])
+            places[i] = found[0] if len(found) == 1 else _TWICE.format(len(found)) if found else _MISSING
+            count += len(found) == 1
+    if count:
+        notes.add(f"{count:,} pictures found by their names alone, whatever the folder")
+    return places
 
 
-def _read_table(path: Path, first: int, finder: Finder) -> Iterator[Pair]:
+def _at(root: Path, name: str) -> Path | str:
+    """The file of this path, with or without its suffix, or why there is none."""
+    direct = file_at(root, name)
+    if direct.is_file() if isinstance(direct, Path) else direct != _MISSING:
+        return direct
+    plain = PurePosixPath(name.replace("\\", "/"))
+    with_suffix = (file_at(root, f"{plain}{suffix}") for suffix in SUFFIXES)
+    return next((path for path in with_suffix if isinstance(path, Path) and path.is_file()), _MISSING)
+
+
+def _read_table(path: Path, first: int) -> Iterator[tuple[Entry, str]]:
+    """The entries of a table, numbered from `first`, with the name of the file that each means."""
     columns = Columns.of(path)
     assert columns is not None
     check_once(path, header_of(path), columns.names)
@@ -111,7 +120,7 @@ def _read_table(path: Path, first: int, finder: Finder) -> Iterator[Pair]:
         subject = cells[columns.subject] or None if columns.subject is not None else None
         name = cells[columns.file]
         source = name or f"{path.name}#{i}"
-        yield Entry(first + i, source, label, split, subject=subject), finder.find(name)
+        yield Entry(first + i, source, label, split, subject=subject), name
 
 
 @dataclass(frozen=True)
@@ -128,11 +137,13 @@ class Tables:
         tables = _tables_at(path)
         if not tables:
             raise not_this_format(path, self.name, f"no CSV with a file column ({', '.join(_FILE[:6])} …) and a label")
-        finder = Finder(path if path.is_dir() else path.parent)
-        parts: list[list[Pair]] = []
+        rows: list[list[tuple[Entry, str]]] = []
         for table in tables:
-            parts.append(list(_read_table(table, sum(map(len, parts)), finder)))
+            rows.append(list(_read_table(table, sum(map(len, rows)))))
         notes = Notes()
+        names = [name for part in rows for _, name in part]
+        found = iter(_found(path if path.is_dir() else path.parent, names, notes))
+        parts: list[list[Pair]] = [[(entry, next(found)) for entry, _ in part] for part in rows]
         pairs = joined(parts, notes)
         entries = with_codes([entry for entry, _ in pairs])
         places = [place for _, place in pairs]

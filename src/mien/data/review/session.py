@@ -84,7 +84,7 @@ class Session:
         """Write what shall happen to the picture of `row`; the line as it is now.
 
         Raises:
-            MienError: an unknown row, action or label, or a relabel without a label.
+            MienError: an unknown row, action or label, a relabel without a label, or the file cannot be written.
         """
         with self._lock:
             self._refresh()
@@ -95,19 +95,27 @@ class Session:
             target = (new_label or line.suggested) if action == "relabel" else ""
             if action == "relabel" and self._data.labels.index(target) is None:
                 raise unknown_name("label", target, self._data.labels.names)
-            self._undo.append((row, line))
             self._put(index, replace(line, action=action, new_label=target))
+            self._undo.append((row, line))
             return self.item(index)
 
     def undo(self) -> dict[str, Any] | None:
-        """Take the last decision of this session back; the line as it is now, or None when there is none left."""
+        """Take the last decision of this session back; the line as it is now, or None when there is none left.
+
+        Raises:
+            MienError: the row is gone from the file, or the file cannot be written, after which it can be tried again.
+        """
         with self._lock:
             if not self._undo:
                 return None
             self._refresh()
             row, line = self._undo.pop()
             index = self._find(row)
-            self._put(index, replace(self._lines[index], action=line.action, new_label=line.new_label))
+            try:
+                self._put(index, replace(self._lines[index], action=line.action, new_label=line.new_label))
+            except MienError:
+                self._undo.append((row, line))
+                raise
             return self.item(index)
 
     def picture(self, row: int) -> bytes:
@@ -120,7 +128,13 @@ class Session:
 
     def _put(self, index: int, line: Correction) -> None:
         lines = [*self._lines[:index], line, *self._lines[index + 1 :]]
-        corrections.write(self._path, lines)
+        try:
+            corrections.write(self._path, lines)
+        except OSError as error:
+            raise MienError(
+                f"{self._path}: cannot be written ({error.strerror or error})",
+                hint="nothing was changed: make room, or close what else has it open, and try again",
+            ) from None
         self._lines, self._stamp = lines, _stamp(self._path)
 
     def _refresh(self) -> None:
