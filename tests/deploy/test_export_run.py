@@ -15,6 +15,7 @@ from deploy_toys import SIDE, Linear, make_spec, structured
 
 from mien.cli.app import run as mien
 from mien.core.errors import MienError
+from mien.core.files import write_json
 from mien.core.labels import FER2013, LabelSet
 from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
@@ -104,6 +105,19 @@ def test_the_card_gives_the_measured_figures(run: Path, structured_set: Dataset)
     for name in FER2013.names:
         assert f"| {name} | 4 |" in card
     assert "Not measured" not in card
+
+
+def test_the_card_gives_augmented_figures_beside_the_plain_ones(run: Path, structured_set: Dataset) -> None:
+    evaluation = evaluate(open_answerer(run), structured_set)
+    results.write(run / "eval", evaluation, structured_set)
+    facts = json.loads((run / "eval" / "metrics.json").read_text())
+    changed = {"flip": {"tta": "flip"}, "other": {"tta": "flip-shift", "split": "test"}}
+    for name, change in changed.items():
+        write_json(run / "eval" / name / "metrics.json", facts | change)
+    card = model_card(RunDir(run), make_spec(), weights="best")
+    accuracy = 100 * evaluation.scores["labels"].metrics.accuracy
+    assert f"With test-time augmentation flip, accuracy: labels {accuracy:.1f} % (" in card
+    assert "augmentation flip-shift" not in card
 
 
 def test_a_model_of_other_classes_says_nothing_of_feelings(run: Path, tmp_path: Path) -> None:

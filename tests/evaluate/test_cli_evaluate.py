@@ -133,3 +133,26 @@ def test_of_an_interrupted_run_it_is_said_how_far_it_came(place: Any, capsys: py
     told = "Epoch 3 of 6: the training was interrupted, or still goes on."
     assert told in capsys.readouterr().out
     assert told in json.loads((run_dir.evaluation / "metrics.json").read_text())["notes"]
+
+
+def test_augmented_figures_alone_name_the_command_of_the_plain_ones(
+    place: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, _ = place
+    plain = "mien report and mien export start from the plain figures: mien eval "
+    assert call(folder, "--tta", "ten-crop", "--weights", "best") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"{plain}{folder / 'run'} {folder / 'packed'}" in told
+    assert call(folder) == 0
+    assert plain not in " ".join(capsys.readouterr().out.split())
+    assert call(folder, "--tta", "flip-shift") == 0
+    assert plain not in " ".join(capsys.readouterr().out.split())
+
+
+def test_where_nothing_can_be_written_is_said_before_the_model_is_asked(
+    place: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = place
+    monkeypatch.setattr("mien.cli.evaluate.evaluate", lambda *_, **__: pytest.fail("asked already"))
+    assert call(folder, "--out", str(folder / "other.safetensors")) == 2
+    assert "is a file, not a folder" in capsys.readouterr().err

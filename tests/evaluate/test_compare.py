@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,10 +21,13 @@ from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
 from mien.evaluate import results
 from mien.evaluate.answered import read_answers
+from mien.evaluate.bound import run_of
 from mien.evaluate.compare import holm, mcnemar, paired, paired_interval, verdict
 from mien.evaluate.compare_runs import compare_runs, flatten, short_names
 from mien.evaluate.evaluate import evaluate
 from mien.evaluate.history import read_history
+from mien.models.classifier import Classifier
+from mien.models.store import digest, save_weights
 
 Make = Callable[..., Path]
 LABELS = np.arange(70) % 7
@@ -267,3 +271,77 @@ def test_a_run_and_its_own_evaluation_are_no_comparison(make: Make) -> None:
     base = make("a", range(3))
     with pytest.raises(MienError, match="two or more different runs"):
         compare_runs([base, base / "eval"])
+
+
+def flipped(run: Path) -> Path:
+    """The folder of a second evaluation of the run, which says that it was made with test-time augmentation."""
+    shutil.copytree(run / "eval", run.with_name("copy"))
+    folder = run.with_name("copy").rename(run / "eval" / "flip")
+    tell(folder, tta="flip")
+    return folder
+
+
+def tell(folder: Path, **facts: object) -> None:
+    """Change what the evaluation in a folder says of itself."""
+    write_json(folder / "metrics.json", json.loads((folder / "metrics.json").read_text()) | facts)
+
+
+def test_a_runs_answers_with_augmentation_are_known_to_be_its_own(make: Make, data: Dataset) -> None:
+    base = trained(make("a", range(9)), data.info.fingerprint)
+    made = compare_runs([base, flipped(base)])
+    assert made.notes == (
+        "measured with unlike test-time augmentation: a none, flip flip",
+        "epochs were chosen on val: the runs' accuracies are a little high, their comparison is fair",
+    )
+    assert [len(run.history) for run in made.runs] == [2, 2]
+    other = make("b", range(9), optimiser__learning_rate=0.5)
+    assert list(compare_runs([base / "eval" / "flip", other]).recipes) == ["optimiser.learning_rate"]
+
+
+def test_folders_in_a_run_are_held_to_its_weights(
+    make: Make, net: Callable[..., Classifier], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, other = make("my run", range(9)), make("b", range(9))
+    folder, classifier = flipped(base), net()
+    save_weights(RunDir(base).best, classifier.state_dict(), classifier.spec)
+    compare_runs([folder, other])  # it does not say whose answers these are
+    for one, options in ((folder, " --tta flip"), (base / "eval", "")):
+        tell(one, weights={"which": "best", "answers": "other"})
+        with pytest.raises(MienError, match="of other weights") as error:
+            compare_runs([one, other])
+        assert f"mien eval '{base}' DATA --split val{options} measures it again" in str(error.value)
+        tell(one, weights={"which": "best", "answers": digest(RunDir(base).best).answers})
+        compare_runs([one, other])
+    own = folder.rename(base / "eval" / "mine")
+    tell(own, weights={"which": "best", "answers": "other"})
+    assert read_answers(own).again.endswith(f" --tta flip --out '{own}'")
+    monkeypatch.chdir(base / "eval")
+    assert read_answers(Path("mine")).stale
+    assert read_answers(Path()).stale == ""
+    assert run_of(tmp_path) is None
+
+
+def test_augmented_answers_in_place_of_the_plain_ones_are_refused(make: Make) -> None:
+    base, other = make("a", range(9)), make("b", range(9))
+    tell(base / "eval", tta="flip")
+    with pytest.raises(MienError, match="with test-time augmentation flip, in place of the plain one") as error:
+        compare_runs([base, other])
+    assert f"mien eval {base} DATA --split val measures it again" in str(error.value)
+
+
+def test_the_last_weights_were_not_chosen_on_val(make: Make, data: Dataset) -> None:
+    a, b = (trained(make(name, range(9)), data.info.fingerprint) for name in "ab")
+    tell(b / "eval", weights={"which": "last"})
+    assert compare_runs([a, b]).notes == (
+        "chose the epoch on these pictures, which makes the accuracy a little high: a",
+        "did not, and are at a disadvantage: b",
+    )
+
+
+def test_where_nothing_can_be_written_is_said_before_the_comparison(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien.cli.compare.compare_runs", lambda _: pytest.fail("compared already"))
+    (tmp_path / "file").touch()
+    assert run(["compare", str(make("a", range(3))), "b", "--out", str(tmp_path / "file")]) == 2
+    assert "is a file, not a folder" in capsys.readouterr().err

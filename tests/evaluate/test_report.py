@@ -11,9 +11,18 @@ import numpy as np
 import pytest
 
 from mien.core.errors import MienError
-from mien.evaluate.metrics import measure
+from mien.evaluate.metrics import Metrics, measure
 from mien.evaluate.report import Curves, ReportContext, Verdict, samples, write_report
-from mien.evaluate.report_words import best_and_worst, headline, mix_ups, near_chance, percent, spread, training
+from mien.evaluate.report_words import (
+    at_chance,
+    best_and_worst,
+    headline,
+    mix_ups,
+    near_chance,
+    percent,
+    spread,
+    training,
+)
 
 LABELS = ("angry", "happy", "sad")
 # Answers to ten pictures: angry is always found, one happy is called sad, two sad are called angry.
@@ -162,7 +171,12 @@ def test_sentences_about_a_perfect_and_about_a_single_label() -> None:
         (0.68, {"val_count": 105, "overfits": True, "first": "Wide"}, "chance explains with 105 validation pictures."),
         (0.9, {"val_count": 105, "overfits": True, "first": "Wide"}, "More, or more varied, pictures help most."),
         (0.65, {}, "5.0 points better, which is usual."),
-        (0.59, {}, "hardly better or worse (-1.0 points)"),
+        (0.59, {}, "hardly better or worse (-1.0 points): it does not know them by heart."),
+        (
+            0.62,
+            {"overfits": True, "first": "Overfitting"},
+            "(+2.0 points): it did not yet know them by heart. The ",
+        ),
         (0.476, {}, "12.4 points worse: they are harder, or some of their labels are wrong."),
     ],
 )
@@ -185,9 +199,9 @@ def test_labels_found_equally_often_are_all_named_or_counted() -> None:
 
 
 def test_a_net_near_chance_is_said_to_be_one(context: ReportContext, tmp_path: Path) -> None:
-    """Seven of ten are 40 to 89 %, and always answering the commonest label would be right for 40 %."""
+    """Three of ten are 11 to 60 %, and always answering the commonest label would be right for 40 %."""
     noise = "This net is hardly better than always answering “happy”: what follows describes noise."
-    assert noise in page(tmp_path, context)
+    assert noise in page(tmp_path, replace(context, ids=np.roll(IDS, 5)))
     ten_times = np.tile(IDS, 10), np.tile(answers(), (10, 1))
     assert near_chance(measure(*ten_times, LABELS)) == ""
     assert near_chance(measure(np.array([0, 0]), np.eye(2), ("a", "b"))) == ""
@@ -201,3 +215,28 @@ def test_an_epoch_is_marked_in_the_curves_only_where_they_are(context: ReportCon
     without = page(tmp_path, replace(marked, curves=None))
     assert "Epoch 2." in without
     assert "marked" not in without
+
+
+def answered(*confusion: tuple[int, ...]) -> Metrics:
+    """The figures of sure answers with these counts, right classes in rows."""
+    pairs = [(i, j) for i, row in enumerate(confusion) for j, count in enumerate(row) for _ in range(count)]
+    ids, answer = np.array(pairs).T
+    return measure(ids, np.eye(len(confusion))[answer], tuple("abcdefg"[: len(confusion)]))
+
+
+def test_a_good_net_on_unequal_labels_is_no_noise() -> None:
+    """95 of 100 right, where always answering the commonest label would be right for 90."""
+    told = near_chance(answered((85, 5), (0, 10)))
+    assert told == "By accuracy alone, this net is hardly better than always answering “a”."
+    assert not at_chance(answered((85, 5), (0, 10)))
+    assert not at_chance(answered((0, 50), (50, 0)))  # surely wrong: two labels were exchanged
+    for blind in (((90, 0), (10, 0)), ((81, 9), (9, 1)), ((1, 0), (0, 1)), ((27, 23), (24, 26))):
+        assert at_chance(answered(*blind))
+        assert near_chance(answered(*blind)).endswith("what follows describes noise.")
+    assert not at_chance(answered((9, 0), (0, 0)))
+
+
+def test_of_a_set_without_labels_the_curves_tell_no_share() -> None:
+    nan = float("nan")
+    assert training((nan, nan), (nan, nan), 2, val_count=100) == "The weights of epoch 2 of 2 were kept."
+    assert training((0.5, 0.6), (nan, nan), 2).endswith("were kept: 60.0\u00a0% on validation.")

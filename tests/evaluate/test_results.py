@@ -119,10 +119,11 @@ def test_tables_hold_the_figures_and_leave_empty_what_is_undefined(
 @pytest.mark.usefixtures("no_plots")
 def test_files_of_an_earlier_evaluation_go_and_others_stay(evaluated: Callable[..., Any], tmp_path: Path) -> None:
     results.write(tmp_path, *evaluated())
-    write_text(tmp_path / "plots" / "mine.png", "")
-    write_text(tmp_path / "notes.txt", "")
+    others = {"plots/mine.png", "notes.txt", "confusion-notes.csv", "plots/confusion-a.png", "plots/reliability2.png"}
+    for name in others:
+        write_text(tmp_path / name, "")
     results.write(tmp_path, *evaluated(votes=None))
-    assert files(tmp_path) == {f for f in SCORED if "ferplus" not in f} | {"plots/mine.png", "notes.txt"}
+    assert files(tmp_path) == {f for f in SCORED if "ferplus" not in f} | others
 
 
 @pytest.mark.usefixtures("no_plots")

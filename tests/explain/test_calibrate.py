@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from typer.testing import CliRunner
 from mien.cli.app import run
 from mien.cli.calibrate import app
 from mien.core.errors import MienError
+from mien.core.files import write_json, write_text
 from mien.core.labels import FER2013, identify
+from mien.core.rundir import RunDir
 from mien.core.spec import Head, ModelSpec, Normalise
 from mien.data.dataset import Dataset, describe, make_table
 from mien.deploy.runtime import make_prediction
@@ -140,3 +143,39 @@ def test_a_threshold_is_on_the_scale_that_answers_even_where_the_pictures_have_f
     assert 0.5 < given < 0.95
     assert done.abstention.honest is not None
     assert done.abstention.honest.coverage == pytest.approx(given, abs=0.1)
+
+
+def as_run(weights: Path, packed: Dataset) -> RunDir:
+    """The model as the best one of a run on these pictures."""
+    run_dir = RunDir(weights.parent / "run")
+    run_dir.best.parent.mkdir(parents=True)
+    weights.rename(run_dir.best)
+    write_text(run_dir.recipe, "")
+    write_json(run_dir.data, {"path": str(packed.path)})
+    return run_dir
+
+
+def test_a_dry_run_leaves_the_runs_explanation_too(weights: Path, packed: Dataset, tmp_path: Path) -> None:
+    run_dir = as_run(weights, packed)
+    before = sorted(run_dir.path.rglob("*"))
+    assert run(["calibrate", str(run_dir.path), "--dry-run"]) == 0
+    assert sorted(run_dir.path.rglob("*")) == before
+    assert run(["calibrate", str(run_dir.path), "--dry-run", "--out", str(tmp_path / "out")]) == 0
+    assert sorted(run_dir.path.rglob("*")) == before
+    assert len(index.read(tmp_path / "out")) == 2
+
+
+def test_temperatures_of_the_halves_are_on_the_scale_of_the_others(weights: Path, packed: Dataset) -> None:
+    head = replace(calibrate(open_answerer(weights), packed).heads[0], was=2.0)
+    told = head.to_json()["temperature"]
+    assert (told["before"], told["after"]) == (2.0, head.temperature)
+    assert told["of_halves"] == pytest.approx([2 * factor for factor in head.honest.temperatures])
+
+
+def test_where_nothing_can_be_written_is_said_before_the_model_is_asked(
+    weights: Path, packed: Dataset, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for verb in ("calibrate", "explain"):
+        monkeypatch.setattr(f"mien.cli.{verb}.datasets.load", lambda _: pytest.fail("asked already"))
+        assert run([verb, str(weights), str(packed.path), "--out", str(weights)]) == 2
+        assert "is a file, not a folder" in capsys.readouterr().err

@@ -15,13 +15,7 @@ from mien.cli.app import run as mien
 from mien.core import recipe as recipes
 from mien.core.errors import MienError
 from mien.core.files import write_json, write_text
-from mien.core.labels import FER2013, FERPLUS8
 from mien.core.rundir import RunDir
-from mien.core.spec import Head, ModelSpec
-from mien.data.dataset import describe, make_table, save
-from mien.evaluate import results
-from mien.evaluate.answerer import Answers, Pixels
-from mien.evaluate.evaluate import evaluate
 from mien.report.found import read_diagnosis, read_drawings
 from mien.report.over_training import Spread, read_spreads
 from mien.report.run_page import run_context, write_run_report
@@ -39,47 +33,6 @@ VERDICT = {
     "expected_gain": None,
     "epoch": 2,
 }
-LABELS = np.arange(21) % 7
-
-
-class Known:
-    """Answers by a picture's number, right but for the first five; eight classes, so that they are mapped."""
-
-    name = "known"
-
-    def __init__(self) -> None:
-        heads = (Head(name="ferplus8", labels=FERPLUS8.names),)
-        self.spec = ModelSpec.model_validate(
-            {"architecture": "mien-s", "height": 6, "width": 6, "heads": [head.model_dump() for head in heads]}
-            | {"normalise": {"kind": "symmetric"}}
-        )
-
-    def probabilities(self, images: Pixels) -> Answers:
-        rows = images[:, 0, 0]
-        said = np.where(rows < 5, (LABELS[rows] + 1) % 7, LABELS[rows])
-        columns = np.array([4, 5, 6, 1, 3, 2, 0])  # of FER2013's names among those of FER+
-        p = np.full((len(images), 8), 0.05, np.float32)
-        p[np.arange(len(images)), columns[said]] = 0.65
-        return {"ferplus8": p}
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDir:
-    """A run that was trained for three epochs and evaluated."""
-    monkeypatch.setattr("mien.evaluate.plots.save", lambda _figure, path: write_text(path, ""))
-    images = np.zeros((21, 6, 6), np.uint8)
-    images[:, 0, 0] = np.arange(21)
-    source = [f"{i}.png" for i in range(21)]
-    table = make_table(label=LABELS, split=np.array(["val"] * 21), source=source, images=images, votes=None)
-    data = save(tmp_path / "packed", images, table, describe("tiny", FER2013, images, table))
-    run = RunDir(tmp_path / "my-run")
-    results.write(run.evaluation, evaluate(Known(), data), data)
-    write_text(run.recipe, tomli_w.dumps(recipes.to_tree(recipes.read("mien-s", ["train.epochs=77"]))))
-    facts = {"name": "tiny", "fingerprint": data.info.fingerprint, "counts": data.info.counts}
-    write_json(run.data, facts | {"path": str(tmp_path / "packed")})
-    write_json(run.environment, {"packages": {"torch": "9.9.9"}, "amx_bf16": False})
-    write_text(run.history, "epoch,val_loss,val_accuracy\n1,1.5,0.3\n2,1.2,0.5\n3,1.4,0.4\n")
-    return run
 
 
 def text_of(run: RunDir) -> str:
@@ -304,14 +257,76 @@ def test_a_folder_that_is_no_packed_set_any_more_costs_the_pictures_alone(folder
         write_run_report(folder, data=tmp_path / "packed")
 
 
-def test_the_terminal_names_the_views_that_the_figure_is_of(folder: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
-    assert mien(["report", str(folder.path)]) == 0
-    assert "of 21 pictures as labelled.\n" in capsys.readouterr().out
-    facts = json.loads((folder.evaluation / "metrics.json").read_text()) | {"tta": "flip"}
-    write_json(folder.evaluation / "metrics.json", facts)
-    assert mien(["report", str(folder.path)]) == 0
-    assert "of 21 pictures as labelled, with test-time augmentation flip.\n" in capsys.readouterr().out
-    assert "Measured with test-time augmentation flip; the curves are without." in folder.report.read_text()
+def tell(run: RunDir, name: str = "", **facts: object) -> None:
+    """What else the run's evaluation says of itself; with a name, that of a second one in that folder of eval/."""
+    own = json.loads((run.evaluation / "metrics.json").read_text())
+    write_json(run.evaluation / name / "metrics.json", own | facts)
+
+
+def test_augmented_figures_stand_beside_the_plain_ones_of_the_same(folder: RunDir) -> None:
+    tell(folder, "flip", tta="flip")
+    tell(folder, "flip-shift", tta="flip-shift", split="test")
+    tell(folder, "mine", tta="flip", weights={"which": "best", "answers": "x"})
+    tell(folder, "plain")
+    text = text_of(folder)
+    assert "With test-time augmentation flip: 76.2\u00a0% (54.9 to 89.4\u00a0%)." in text
+    assert text.count("With test-time augmentation") == 1
+
+
+def test_augmented_figures_in_place_of_the_plain_ones_are_left_out(
+    folder: RunDir, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell(folder, tta="flip")
+    assert mien(["report", str(folder.path), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["accuracy"] is None
+    assert facts["missing"][0] == f"mien eval {folder.path} DATA --split val"
+    assert "is with test-time augmentation flip, in place of the plain one; it is left out" in folder.report.read_text()
+
+
+def test_what_training_did_with_the_pictures_is_said_as_in_a_comparison(folder: RunDir) -> None:
+    chose = "The run chose the epoch on these pictures, which makes the accuracy a little high."
+    last = "Measured with the last weights."
+    text = text_of(folder)
+    assert chose in text
+    assert last not in text
+    tell(folder, weights={"which": "last", "answers": "x"})
+    text = text_of(folder)
+    assert chose not in text
+    assert last in text
+    tell(folder, weights=None)
+    told = json.loads(folder.data.read_text())
+    write_json(folder.data, told | {"fingerprint": "f" * 64})
+    assert chose not in text_of(folder)
+    write_json(folder.data, told)
+    write_text(folder.recipe, tomli_w.dumps(recipes.to_tree(recipes.read("mien-s", ["data.train_on_val=true"]))))
+    text = text_of(folder)
+    assert chose not in text
+    assert "The run trained on these pictures, so that its figure is no measure." in text
+
+
+def test_the_figure_without_copies_is_told(folder: RunDir) -> None:
+    scores = json.loads((folder.evaluation / "metrics.json").read_text())["scores"]
+    free = {"copies": 3, "copies_accuracy": 1.0, "accuracy": 0.7, "accuracy_interval": {"low": 0.5, "high": 0.9}}
+    tell(folder, scores={"labels": scores["labels"] | {"leak_free": free}})
+    told = "3 pictures have a copy in training (100.0\u00a0% of them right). Without them the figure is 70.0\u00a0% ("
+    assert told in text_of(folder)
+
+
+def test_a_run_on_votes_alone_has_a_page(folder: RunDir) -> None:
+    rows = "1,nan,nan,nan,nan,0.3\n2,nan,nan,nan,nan,0.4\n3,nan,nan,nan,nan,0.5\n"
+    columns = "epoch,train_eval_loss,train_eval_accuracy,val_loss,val_accuracy,val_ferplus_accuracy"
+    write_text(folder.history, f"{columns}\n{rows}")
+    write_json(folder.data, json.loads(folder.data.read_text()) | {"counts": {"val": {"happy": 20}}})
+    assert "The weights of epoch 3 of 3 were kept." in text_of(folder)
+
+
+def test_where_nothing_can_be_written_is_said_before_the_run_is_read(
+    folder: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mien.cli.report.write_run_report", lambda *_, **__: pytest.fail("read already"))
+    assert mien(["report", str(folder.path), "--out", str(tmp_path)]) == 2
+    assert "is a folder" in capsys.readouterr().err
 
 
 def test_training_is_told_as_the_diagnosis_sees_it(folder: RunDir) -> None:

@@ -130,6 +130,12 @@ def test_answers_from_before_a_calibration_have_other_probabilities(measured: Ru
     save_weights(measured.best, tensors, spec.model_copy(update={"abstain_below": 0.4}))
     assert digest(measured.best) == before  # a threshold changes no probability
     save_weights(measured.best, tensors, spec.model_copy(update={"heads": heads}))
+    assert [command for _, command in run_context(measured)[0].missing] == [
+        f"mien eval {measured.path} DATA --split val",
+        f"mien diagnose {measured.path}",
+    ]
+    assert mien(["diagnose", str(measured.path)]) == 0
+    assert run_context(measured)[0].diagnosis
     after = digest(measured.best)
     assert after.tensors == before.tensors
     assert after.answers != before.answers

@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from mien.cli.output import console, print_json, progress
+from mien.cli.writable import check_folder
 from mien.core.errors import MienError
 from mien.core.rundir import data_of
 from mien.data import dataset as datasets
@@ -30,7 +31,9 @@ def command(
     ),
     weights: Weights = typer.Option("best", help="Which weights of a run."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only measure; leave the model file as it is."),
-    out: Path | None = typer.Option(None, "--out", "-o", help="Folder for figures and plots; of a run its explain/."),
+    out: Path | None = typer.Option(
+        None, "--out", "-o", help="Folder for figures and plots; of a run its explain/, but not with --dry-run."
+    ),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, mps."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
@@ -45,6 +48,9 @@ def command(
             f"{file}: the temperatures of an exported file are part of its graph",
             hint="calibrate the run and export it again, or only measure with --dry-run",
         )
+    folder = out or (model / "explain" if model.is_dir() and not dry_run else None)
+    if folder is not None:
+        check_folder(folder)
     answerer = open_answerer(file, device=check_device(device))
     dataset = datasets.load(data or data_of(model))
     with progress("pictures") as bar:
@@ -52,7 +58,6 @@ def command(
         done = calibrate(
             answerer, dataset, split=split, precision=precision, progress=lambda count: bar.advance(task, count)
         )
-    folder = out or (model / "explain" if model.is_dir() else None)
     if folder is not None:
         show_calibration.write(folder, done, weights=digest(file).tensors)
     if not dry_run:

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mien.cli.output import console, print_json
+from mien.cli.writable import check_folder
 from mien.core.files import write_json
 from mien.evaluate import plots
 from mien.evaluate.compare import SURE
@@ -28,6 +29,8 @@ def command(
 
     Every run needs an evaluation of the same split of the same data: mien eval RUN DATA.
     """
+    if out is not None:
+        check_folder(out)
     comparison = compare_runs(runs)
     if out is not None:
         _write(out, comparison)

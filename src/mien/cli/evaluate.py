@@ -12,12 +12,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from mien.cli.output import console, print_json, progress
+from mien.cli.writable import check_folder
+from mien.core import errors
 from mien.core.errors import MienError
 from mien.core.rundir import RunDir
 from mien.data import dataset as datasets
 from mien.evaluate import results
+from mien.evaluate.answered import augmented
 from mien.evaluate.answerer import Answerer, Precision, Weights, open_answerer
-from mien.evaluate.bound import bound
+from mien.evaluate.bound import NO_TTA, bound, kept_in
 from mien.evaluate.ensemble import Ensemble
 from mien.evaluate.evaluate import ALL, Evaluation, Score, evaluate
 from mien.evaluate.history import unfinished
@@ -25,6 +28,7 @@ from mien.evaluate.leaks import LeakFree
 from mien.evaluate.lettering import key
 from mien.evaluate.metrics import ClassMetrics, Interval, Metrics
 from mien.evaluate.truth import TITLES
+from mien.evaluate.tta import ALIASES
 from mien.train.machine import check_device
 from mien.train.store import snapshots
 
@@ -41,7 +45,9 @@ def command(
     weights: Weights = typer.Option("best", help="Which weights of a run."),
     ensemble: bool = typer.Option(False, "--snapshots", help="Average the answers of the run's snapshots."),
     extra: list[Path] = typer.Option([], "--with", help="A further run or model to average with; repeatable."),
-    out: Path | None = typer.Option(None, "--out", "-o", help="Folder for the files; else the run's own eval/."),
+    out: Path | None = typer.Option(
+        None, "--out", "-o", help="Folder for the files; else eval/, or eval/TTA/, of a single run."
+    ),
     device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1, mps."),
     precision: Precision = typer.Option("fp32", help="bf16 is faster on some machines, and less exact."),
     batch_size: int = typer.Option(256, min=1, help="Pictures at a time; the result does not depend on it."),
@@ -53,8 +59,12 @@ def command(
     """
     where = check_device(device)
     single = not extra and not ensemble
+    own = kept_in(RunDir(model), ALIASES.get(tta, tta)) if model.is_dir() and single else None
+    folder = out or own
     # Before the weights are read: of a training that goes on the evaluation may count as old, never as new.
     of = bound(model, weights) if single else None
+    if folder is not None:
+        check_folder(folder)
     paths = [*(_snapshots(model) if ensemble else [model]), *extra]
     members = [open_answerer(m, weights=weights, device=where, precision=precision) for m in paths]
     dataset = datasets.load(data)
@@ -64,13 +74,30 @@ def command(
         )
     if single and RunDir(model).recipe.is_file():
         evaluation = replace(evaluation, notes=(*evaluation.notes, *unfinished(RunDir(model))))
-    folder = out or (results.folder(RunDir(model), evaluation) if model.is_dir() and single else None)
     if folder is not None:
         results.write(folder, evaluation, dataset, weights=of)
     if as_json:
         print_json(evaluation.to_json() | {"folder": str(folder) if folder else None})
     else:
         _print(evaluation, folder)
+        if own and folder == own and not _stands_beside_plain(RunDir(model), evaluation):
+            console.print(f"[dim]{escape(_plain(model, data, split, weights))}[/dim]")
+
+
+def _stands_beside_plain(run: RunDir, evaluation: Evaluation) -> bool:
+    """Whether what was just written is plain, or a plain one of the same weights, data and split stands in the run."""
+    if evaluation.tta == NO_TTA:
+        return True
+    path = run.evaluation / "metrics.json"
+    plain = run.read_json(path) if path.is_file() else {}
+    return plain.get("tta") == NO_TTA and any(one["tta"] == evaluation.tta for one in augmented(run, plain))
+
+
+def _plain(model: Path, data: Path, split: str, weights: Weights) -> str:
+    """What to run before a report, which shows figures with test-time augmentation beside the plain ones alone."""
+    options = [*(["--split", split] if split != "val" else []), *(["--weights", weights] if weights != "best" else [])]
+    told = errors.command("eval", model, data, *options)
+    return f"mien report and mien export start from the plain figures: {told}"
 
 
 def _snapshots(model: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from mien.cli.output import console, print_json, progress
+from mien.cli.writable import check_folder
 from mien.core.errors import MienError
 from mien.core.rundir import data_of
 from mien.data import dataset as datasets
@@ -61,6 +62,7 @@ def command(
     folder = out or (model / "explain" if model.is_dir() else None)
     if folder is None:
         raise MienError(f"{model}: a file has no folder for its explanation", hint="give one with --out FOLDER")
+    check_folder(folder)
     file = model_file(model, weights)
     parts = chosen(only, inside=file.suffix != ".onnx")
     if not parts:

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from mien.cli.output import console, print_json
+from mien.cli.writable import check_file
 from mien.core.rundir import RunDir
 from mien.evaluate.report_words import best_and_worst, near_chance
 from mien.page.words import percent, plural
@@ -26,6 +27,8 @@ def command(
 
     It shows what is there: run mien eval, diagnose and explain first, or again later.
     """
+    if out is not None:
+        check_file(out)
     written = write_run_report(RunDir(run), data=data, out=out)
     if as_json:
         print_json(_facts(written))
@@ -38,7 +41,6 @@ def _facts(written: Written) -> dict[str, object]:
         "report": str(written.path),
         "bytes": written.size,
         "accuracy": written.metrics.accuracy if written.metrics else None,
-        "tta": written.tta or "none",
         "verdicts": sum(v.tone != "note" for v in written.verdicts),
         "notes": sum(v.tone == "note" for v in written.verdicts),
         "drawings": written.drawings,
@@ -49,8 +51,7 @@ def _facts(written: Written) -> dict[str, object]:
 def _print(written: Written) -> None:
     if written.metrics:
         count = plural(written.metrics.count, "picture")
-        views = f", with test-time augmentation {written.tta}" if written.tta else ""
-        console.print(f"{percent(written.metrics.accuracy, 1)} of {count} as labelled{views}.", markup=False)
+        console.print(f"{percent(written.metrics.accuracy, 1)} of {count} as labelled.", markup=False)
         if chance := near_chance(written.metrics):
             console.print(chance, markup=False)
         console.print(best_and_worst(written.metrics), markup=False)

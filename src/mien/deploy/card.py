@@ -11,6 +11,7 @@ from mien.core.errors import MienError
 from mien.core.labels import FERPLUS10, mapping
 from mien.core.rundir import RunDir
 from mien.core.spec import ModelSpec
+from mien.evaluate.answered import augmented
 
 NOT_A_FEELING = """\
 ## What an expression label is not
@@ -104,6 +105,7 @@ def _figures(run: RunDir, spec: ModelSpec) -> str:
         f"{measured['date']}. In brackets: 95 % intervals. The exported model answers without augmentation.\n"
     ]
     lines += [_score(kind, score) for kind, score in measured["scores"].items()]
+    lines += [_with_views(facts) for facts in augmented(run, measured)]
     return "## Figures\n\n" + "\n".join(lines)
 
 
@@ -120,6 +122,12 @@ def _score(kind: str, score: dict[str, Any]) -> str:
     ]
     lines = [("label", "pictures", "recall", "precision"), ("---",) * 4, *rows]
     return header + "\n" + "".join(f"| {' | '.join(row)} |\n" for row in lines)
+
+
+def _with_views(facts: dict[str, Any]) -> str:
+    """The accuracies of an evaluation with test-time augmentation."""
+    told = [f"{kind} {percent(s['accuracy'], s['accuracy_interval'])}" for kind, s in facts["scores"].items()]
+    return f"With test-time augmentation {facts['tta']}, accuracy: {', '.join(told)}.\n"
 
 
 def percent(value: float | None, interval: dict[str, float] | None = None) -> str:

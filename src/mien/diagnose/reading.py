@@ -38,7 +38,7 @@ def read_evidence(run: RunDir, data: Dataset | None, extra: Extra) -> Evidence:
     if not history and diverged is None:
         raise MienError(f"{run.path}: no epoch is finished yet", hint=command("resume", run.path))
     return Evidence(
-        recipe=recipes.read(str(run.recipe)),
+        recipe=recipes.read_own(run.recipe),
         history=history,
         health=aligned(health, history),
         counts=of_classes(run.read_json(run.data).get("counts", {})),

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from mien.core.errors import MienError, command
 from mien.core.rundir import RunDir
 from mien.data.arrow import read_table, to_numpy
-from mien.evaluate.bound import again, stale
+from mien.evaluate.bound import NO_TTA, again, run_of, same_place, stale, which
+
+_OF = ("dataset", "split", "weights", "provenance")  # what an evaluation is of
 
 
 @dataclass(frozen=True)
@@ -24,16 +26,19 @@ class Answered:
 
     Attributes:
         path: the run, or the folder of the evaluation.
+        run: whose it is, see `bound.run_of`; None where that is not known.
         facts: what metrics.json holds.
         rows: positions (n,) of the pictures in the packed set, ascending.
         label: names (n,), None where a picture has none.
         predicted: names (n,).
         probabilities: by name of head (n, K), over `heads`.
         heads: labels by name of head.
-        stale: why they are not of the weights that the run has now; "" where they are, or where no run is known.
+        stale: why they are not what the run with the weights that it has now answers by itself; "" where they are, or
+            where no run is known.
     """
 
     path: Path
+    run: RunDir | None
     facts: Mapping[str, Any]
     rows: NDArray[np.int64]
     label: NDArray[np.object_]
@@ -62,11 +67,21 @@ class Answered:
         """Test-time augmentation by name."""
         return str(self.facts["tta"])
 
+    @property
+    def last(self) -> bool:
+        """Whether the last weights answered, not those that were kept as the best."""
+        return which(self.facts) == "last"
+
+    @property
+    def again(self) -> str:
+        """The command that measures them again; "" where no run is known."""
+        return again(self.run, evaluation_of(self.path), self.facts) if self.run else ""
+
 
 def require_fresh(answered: Answered) -> Answered:
     """The answers. Raises MienError when they are not of the weights that the run has now."""
     if answered.stale:
-        hint = f"{again(answered.path, answered.facts)} measures it again"
+        hint = f"{answered.again} measures it again"
         raise MienError(f"{answered.path}: its evaluation is {answered.stale}", hint=hint)
     return answered
 
@@ -88,10 +103,34 @@ def read_answers(path: Path) -> Answered:
         answered = _answered(path, facts, table)
         if len(answered.rows) != int(facts["pictures"]):
             raise ValueError(f"{len(answered.rows)} rows for {facts['pictures']} pictures")
-        own = folder == RunDir(path).evaluation and RunDir(path).recipe.is_file()
-        return replace(answered, stale=stale(RunDir(path), facts) if own else "")
+        return replace(answered, stale=_outlived(answered.run, folder, facts))
     except (KeyError, ValueError, TypeError) as error:
         raise MienError(f"{folder}: damaged evaluation ({error!r})", hint="run mien eval again") from None
+
+
+def _outlived(run: RunDir | None, folder: Path, facts: Mapping[str, Any]) -> str:
+    """As `Answered.stale`. A folder in a run's eval/ that does not say which weights answered stands for itself."""
+    if run is None:
+        return ""
+    own = same_place(folder, run.evaluation)
+    if own and facts["tta"] != NO_TTA:
+        return f"with test-time augmentation {facts['tta']}, in place of the plain one"
+    return stale(run, facts) if own or "weights" in facts else ""
+
+
+def augmented(run: RunDir, plain: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The facts of those evaluations in a run's eval/ that differ from the plain one by test-time augmentation alone.
+
+    Args:
+        run: its folder.
+        plain: what metrics.json of the plain one holds. Of other data, another split or other weights none is told.
+
+    Raises:
+        MienError: one of them is damaged.
+    """
+    found = [run.read_json(path) for path in sorted(run.evaluation.glob("*/metrics.json"))]
+    alike = [one for one in found if all(one.get(key) == plain.get(key) for key in _OF)]
+    return [one for one in alike if one.get("tta", NO_TTA) != NO_TTA]
 
 
 def _table(folder: Path, path: Path) -> pa.Table:
@@ -109,6 +148,7 @@ def _answered(path: Path, facts: Mapping[str, Any], table: pa.Table) -> Answered
     order = np.argsort(rows, kind="stable")
     return Answered(
         path=path,
+        run=run_of(path),
         facts=facts,
         rows=rows[order],
         label=np.array(table.column("label").to_pylist(), object)[order],

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from mien.core import recipe as recipes
 from mien.core.errors import MienError
-from mien.core.rundir import RunDir
 from mien.evaluate.answered import Answered, evaluation_of, read_answers, require_fresh
+from mien.evaluate.bound import run_of
 from mien.evaluate.compare import Paired, holm, paired, verdict
 from mien.evaluate.history import read_history
 from mien.evaluate.metrics import Interval, wilson
+from mien.evaluate.use_of_val import TOLD, Use, use_of_val
 from mien.page.words import listed
 
 _SAME = "mien eval RUN DATA --split … measures them on the same pictures"
@@ -120,7 +121,7 @@ def compare_runs(paths: Sequence[Path]) -> Comparison:
     return Comparison(
         dataset=answers[0].dataset,
         split=answers[0].split,
-        runs=tuple(_compared(*one) for one in zip(names, paths, right, strict=True)),
+        runs=tuple(_compared(*one) for one in zip(names, answers, right, strict=True)),
         pairs=tuple(Pair(names[i], names[j], pair, p) for (i, j, pair), p in zip(pairs, corrected, strict=True)),
         left_out=int((~kept).sum()),
         recipes=recipe_differences(paths),
@@ -128,11 +129,12 @@ def compare_runs(paths: Sequence[Path]) -> Comparison:
     )
 
 
-def _compared(name: str, path: Path, right: NDArray[np.bool_]) -> Compared:
+def _compared(name: str, one: Answered, right: NDArray[np.bool_]) -> Compared:
     hits = int(right.sum())
     interval = wilson(hits, len(right))
     assert interval is not None  # `paired` has refused an empty comparison
-    return Compared(name, path, hits, len(right), interval, tuple(read_history(RunDir(path))))
+    history = read_history(one.run) if one.run else []
+    return Compared(name, one.path, hits, len(right), interval, tuple(history))
 
 
 def _require_alike(first: Answered, other: Answered) -> None:
@@ -175,10 +177,10 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 
 def recipe_differences(paths: Sequence[Path]) -> dict[str, tuple[Any, ...]]:
     """By dotted key what each run's recipe has; defaults filled in, equal keys left out, no keys without recipes."""
-    files = [RunDir(path).recipe for path in paths]
-    if not all(file.is_file() for file in files):
+    runs = [run for path in paths if (run := run_of(path))]
+    if len(runs) < len(paths):
         return {}
-    flat = [flatten(recipes.read(str(file)).model_dump(mode="json")) for file in files]
+    flat = [flatten(recipes.read(str(run.recipe)).model_dump(mode="json")) for run in runs]
     keys = dict.fromkeys(key for one in flat for key in one)
     values = {key: tuple(one.get(key) for one in flat) for key in keys if key not in _NOT_COMPARED}
     return {key: found for key, found in values.items() if any(value != found[0] for value in found[1:])}
@@ -207,27 +209,17 @@ def _notes(answers: Sequence[Answered], names: Sequence[str]) -> tuple[str, ...]
 
 def _about_val(answers: Sequence[Answered], names: Sequence[str]) -> list[str]:
     """Whom it favours that pictures of val chose an epoch, or were trained on."""
-    use: dict[str, list[str]] = {"trained": [], "chose": [], "neither": [], "unknown": []}
+    use: dict[Use, list[str]] = {"trained": [], "chose": [], "neither": [], "unknown": []}
     for one, name in zip(answers, names, strict=True):
-        use[_use_of_val(one)].append(name)
+        use[use_of_val(one)].append(name)
     trained, chose, neither, unknown = (listed(found) for found in use.values())
-    notes = [f"trained on these pictures, so that its figure is no measure: {trained}"] if trained else []
+    notes = [f"{TOLD['trained']}: {trained}"] if trained else []
     if chose and not (trained or neither or unknown):
         return ["epochs were chosen on val: the runs' accuracies are a little high, their comparison is fair"]
     if chose:
-        notes.append(f"chose the epoch on these pictures, which makes the accuracy a little high: {chose}")
+        notes.append(f"{TOLD['chose']}: {chose}")
     if chose and neither:
         notes.append(f"did not, and are at a disadvantage: {neither}")
     if unknown:
-        notes.append(f"not known whether these pictures chose the epoch: {unknown}")
+        notes.append(f"{TOLD['unknown']}: {unknown}")
     return notes
-
-
-def _use_of_val(one: Answered) -> str:
-    """What a run did with the pictures it was measured on: trained, chose, neither; unknown of an evaluation alone."""
-    run = RunDir(one.path)
-    if not run.data.is_file() or not run.recipe.is_file():
-        return "unknown"
-    if run.read_json(run.data).get("fingerprint") != one.fingerprint:
-        return "neither"
-    return "trained" if recipes.read(str(run.recipe)).data.train_on_val else "chose"

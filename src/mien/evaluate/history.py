@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
 from mien.core import recipe as recipes
 from mien.core.errors import MienError
+from mien.core.phases import phases
 from mien.core.recipe import Recipe
 from mien.core.rundir import RunDir
 
@@ -25,11 +29,20 @@ def read_history(run: RunDir) -> list[dict[str, float]]:
 
 
 def best_epoch(recipe: Recipe, rows: Sequence[Mapping[str, float]]) -> int:
-    """As training chose it: the first epoch, from 1, with the best figure of `stopping.metric`."""
+    """As training chose it: the first epoch, from 1, with the best figure of `stopping.metric`.
+
+    A figure that is no number is worse than any other, and where there are no labels the votes count.
+    """
     if recipe.data.train_on_val:
         return len(rows)
-    column, sign = ("val_loss", -1) if recipe.stopping.metric == "loss" else ("val_accuracy", 1)
-    return max(range(len(rows)), key=lambda i: (sign * rows[i][column], -i)) + 1
+    best, chosen = math.nan, 0
+    for epoch, row in enumerate(rows, 1):
+        figure = row["val_accuracy"] if recipe.stopping.metric == "accuracy" else -row["val_loss"]
+        if math.isnan(row["val_accuracy"]):
+            figure = row.get("val_ferplus_accuracy", math.nan)
+        if math.isnan(best) or figure > best:
+            best, chosen = figure, epoch
+    return chosen
 
 
 def unfinished(run: RunDir) -> tuple[str, ...]:
@@ -38,10 +51,32 @@ def unfinished(run: RunDir) -> tuple[str, ...]:
     measured = [row for row in rows if "val_accuracy" in row and "val_loss" in row]
     if not measured or len(rows) >= recipe.train.epochs:
         return ()
-    patience = recipe.stopping.patience_epochs
-    if patience is not None and len(measured) - best_epoch(recipe, measured) >= patience:
+    noted = _noted_stop(run)
+    if _stopped(run, recipe, measured) if noted is None else noted:
         return ()
     return (f"Epoch {len(rows)} of {recipe.train.epochs}: the training was interrupted, or still goes on.",)
+
+
+def _noted_stop(run: RunDir) -> bool | None:
+    """Whether training stopped early, as it has noted with its state; None where no state can be read."""
+    try:
+        with safe_open(run.resume / "state.safetensors", "numpy") as file:
+            return bool(json.loads(file.metadata()["state"])["progress"]["stopped"])
+    except (OSError, SafetensorError, TypeError, KeyError, ValueError):
+        return None
+
+
+def _stopped(run: RunDir, recipe: Recipe, rows: Sequence[Mapping[str, float]]) -> bool:
+    """Whether patience ended with the last row, counted from the best epoch, or anew from where the run was resumed.
+
+    As training counts: in the last phase alone, and once SWA has something to average.
+    """
+    environment = run.read_json(run.environment) if run.environment.is_file() else {}
+    best, resumed = best_epoch(recipe, rows), [int(one["from_epoch"]) for one in environment.get("resumed", [])]
+    first = max(phases(recipe)[-1].first + 1, recipe.average.swa_from_epoch or 0)
+    starts = [best, *(epoch for epoch in resumed if epoch > best)]
+    waited = [len(rows) - max(start, first - 1) for start in starts]
+    return recipe.stopping.patience_epochs in waited
 
 
 def read_columns(path: Path) -> dict[str, NDArray[np.float64]]:

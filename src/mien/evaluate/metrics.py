@@ -105,6 +105,23 @@ def wilson(successes: int, trials: int, *, confidence: float = 0.95) -> Interval
     return Interval(max(0.0, centre - half), min(1.0, centre + half))
 
 
+def answers_depend(confusion: Sequence[Sequence[int]]) -> bool:
+    """Whether the answers surely have to do with the labels (95 %), in whatever shares these come.
+
+    Cohen's kappa is held against 0 with its standard error under independence (Fleiss, Cohen, Everitt 1969, Psychol
+    Bull 72:323). Answers that are surely wrong more often than by chance depend on the labels, too.
+
+    Args:
+        confusion: pictures by right class (row) and answer (column), at least one in all.
+    """
+    shares = np.asarray(confusion, np.float64) / np.sum(confusion)
+    labels, answers = shares.sum(1), shares.sum(0)
+    seen, chance = shares.trace(), float(labels @ answers)
+    variance = chance + chance**2 - float((labels * answers) @ (labels + answers))
+    limit = NormalDist().inv_cdf(0.975) * (max(variance, 0.0) / np.sum(confusion)) ** 0.5
+    return bool(abs(seen - chance) > max(limit, 1e-9))
+
+
 def f1_interval(true: int, false: int, missed: int) -> Interval | None:
     """An approximate 95 % interval of F1 from true positives, false positives and false negatives.
 

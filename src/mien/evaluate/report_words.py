@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mien.evaluate.leaks import LeakFree
-from mien.evaluate.metrics import ClassMetrics, Metrics, wilson
+from mien.evaluate.metrics import ClassMetrics, Metrics, answers_depend, wilson
 from mien.page.words import listed, percent, plural
 
 # How much better a net may be on pictures it was trained on, in points: hardly, and as usual.
@@ -32,12 +34,23 @@ def spread(metrics: Metrics) -> str:
 
 
 def near_chance(metrics: Metrics) -> str:
-    """That a net is no better than one label for all pictures, by its interval, and what that means; "" where it is."""
+    """That a net is no better than one label for all pictures, by its interval, and what that means; "" where it is.
+
+    Where most pictures carry one label, a net may know much and not be surely better: only of one whose answers have
+    nothing to do with the labels it is said that the rest is noise.
+    """
     most = max(metrics.classes, key=lambda one: one.support)
     share = most.support / metrics.count
     if share == 1 or metrics.accuracy_interval.low > share:
         return ""
-    return f"This net is hardly better than always answering “{most.name}”: what follows describes noise."
+    if at_chance(metrics):
+        return f"This net is hardly better than always answering “{most.name}”: what follows describes noise."
+    return f"By accuracy alone, this net is hardly better than always answering “{most.name}”."
+
+
+def at_chance(metrics: Metrics) -> bool:
+    """Whether chance explains all answers: they may have nothing to do with the labels, of which there are several."""
+    return max(one.support for one in metrics.classes) < metrics.count and not answers_depend(metrics.confusion)
 
 
 def best_and_worst(metrics: Metrics) -> str:
@@ -76,12 +89,22 @@ def mix_ups(metrics: Metrics, *, most: int = 5) -> list[tuple[str, str, int, flo
 
 def leak_free(free: LeakFree) -> str:
     """The figure without pictures that have a copy in training, and how those were answered."""
-    interval = free.metrics.accuracy_interval
-    have = "picture has" if free.copies == 1 else "pictures have"
+    return leak_free_told(free.to_json())
+
+
+def leak_free_told(free: Mapping[str, Any]) -> str:
+    """The same of what `LeakFree.to_json` gives and metrics.json holds."""
+    have = "picture has" if free["copies"] == 1 else "pictures have"
     return (
-        f"{free.copies:,} {have} a copy in training ({percent(free.copies_accuracy, 1)} of them right). Without them "
-        f"the figure is {percent(free.metrics.accuracy, 1)} ({100 * interval.low:.1f} to {percent(interval.high, 1)})."
+        f"{free['copies']:,} {have} a copy in training ({percent(free['copies_accuracy'], 1)} of them right). Without "
+        f"them the figure is {with_ends(free)}."
     )
+
+
+def with_ends(score: Mapping[str, Any]) -> str:
+    """Accuracy and its interval, of a score as metrics.json holds it."""
+    ends = score["accuracy_interval"]
+    return f"{percent(score['accuracy'], 1)} ({100 * ends['low']:.1f} to {percent(ends['high'], 1)})"
 
 
 def training(
@@ -96,7 +119,7 @@ def training(
     """What the curves show: the best epoch, and how far the pictures trained on are ahead of the others.
 
     Args:
-        val_accuracy: by epoch, 0 to 1.
+        val_accuracy: by epoch, 0 to 1; NaN where no picture of validation has a label.
         train_accuracy: the same on training pictures; empty where it was not measured.
         best_epoch: whose weights were kept, from 1.
         val_count: pictures of validation; 0: not known, and chance is left out.
@@ -104,22 +127,28 @@ def training(
         first: title of the first fault that it found.
     """
     best = val_accuracy[best_epoch - 1]
-    text = f"The weights of epoch {best_epoch} of {len(val_accuracy)} were kept: {percent(best, 1)} on validation."
-    if not train_accuracy:
+    text = f"The weights of epoch {best_epoch} of {len(val_accuracy)} were kept"
+    if math.isnan(best):
+        return f"{text}."
+    text += f": {percent(best, 1)} on validation."
+    if not train_accuracy or math.isnan(train := train_accuracy[best_epoch - 1]):
         return text
-    train = train_accuracy[best_epoch - 1]
     interval = wilson(round(best * val_count), val_count)
     chance = interval is not None and interval.low <= train <= interval.high
     by_heart = overfits and not chance and 100 * (train - best) > _SMALL_GAP
     told = f" The diagnosis says first: {first}." if first and not by_heart else ""
-    gap = _gap(100 * (train - best), by_heart=by_heart, within=val_count if chance else 0)
+    gap = _gap(100 * (train - best), by_heart=by_heart, later=overfits, within=val_count if chance else 0)
     return f"{text} On pictures it was trained on the net is {gap}{told}"
 
 
-def _gap(points: float, *, by_heart: bool, within: int) -> str:
-    """How far training pictures are ahead; `within`: of so many validation pictures chance explains it."""
+def _gap(points: float, *, by_heart: bool, later: bool, within: int) -> str:
+    """How far training pictures are ahead; `within`: of so many validation pictures chance explains it.
+
+    `later`: a diagnosis found overfitting, which a kept epoch that is hardly ahead came before.
+    """
     if abs(points) <= _SMALL_GAP:
-        return f"hardly better or worse ({points:+.1f} points): it does not know them by heart."
+        told = "it did not yet know them by heart" if later else "it does not know them by heart"
+        return f"hardly better or worse ({points:+.1f} points): {told}."
     side = f"{abs(points):.1f} points {'better' if points > 0 else 'worse'}"
     if within:
         return f"{side}, which chance explains with {plural(within, 'validation picture')}."

@@ -16,19 +16,13 @@ import pyarrow.parquet as pq
 
 from mien import __version__
 from mien.core.files import atomic_path, write_json, write_text
-from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
 from mien.evaluate import plots
 from mien.evaluate.evaluate import Evaluation, Score
 from mien.evaluate.metrics import ClassMetrics, Interval
 from mien.evaluate.truth import LABELS, TITLES
 
-_STALE = ("metrics.json", "per_class.csv", "confusion*.csv", "plots/confusion*.png", "plots/reliability*.png")
-
-
-def folder(run: RunDir, evaluation: Evaluation) -> Path:
-    """Where a run keeps an evaluation: `eval/`; with test-time augmentation beside the plain one, as `eval/flip/`."""
-    return run.evaluation if evaluation.tta == "none" else run.evaluation / evaluation.tta
+_OF_A_SCORE = ("confusion{}.csv", "plots/confusion{}.png", "plots/reliability{}.png")
 
 
 def write(folder: Path, evaluation: Evaluation, dataset: Dataset, *, weights: Mapping[str, str] | None = None) -> None:
@@ -38,9 +32,8 @@ def write(folder: Path, evaluation: Evaluation, dataset: Dataset, *, weights: Ma
     plots/confusion.png and plots/reliability.png (with `-ferplus` in the name for the FER+ votes). `weights` says
     which answered, see `bound.bound`, so that a later reader sees whether the run still has them.
     """
-    for pattern in _STALE:
-        for path in folder.glob(pattern):
-            path.unlink()
+    for name in ("metrics.json", "per_class.csv", *(of.format(_suffix(kind)) for of in _OF_A_SCORE for kind in TITLES)):
+        (folder / name).unlink(missing_ok=True)
     with atomic_path(folder / "predictions.parquet") as temporary:
         pq.write_table(predictions(evaluation, dataset), temporary)
     if evaluation.scores:
@@ -73,12 +66,16 @@ def predictions(evaluation: Evaluation, dataset: Dataset) -> pa.Table:
 
 
 def _write_score(folder: Path, kind: str, score: Score, title: str) -> None:
-    suffix = "" if kind == LABELS else f"-{kind}"
+    table, confusion, reliability = (folder / name.format(_suffix(kind)) for name in _OF_A_SCORE)
     labels = score.metrics.labels
     rows = [[name, *counts] for name, counts in zip(labels, score.metrics.confusion, strict=True)]
-    write_text(folder / f"confusion{suffix}.csv", _csv(["label", *labels], rows))
-    plots.save(plots.confusion(score.metrics, title), folder / "plots" / f"confusion{suffix}.png")
-    plots.save(plots.reliability(score.metrics, title), folder / "plots" / f"reliability{suffix}.png")
+    write_text(table, _csv(["label", *labels], rows))
+    plots.save(plots.confusion(score.metrics, title), confusion)
+    plots.save(plots.reliability(score.metrics, title), reliability)
+
+
+def _suffix(kind: str) -> str:
+    return "" if kind == LABELS else f"-{kind}"
 
 
 def _title(evaluation: Evaluation, kind: str) -> str:

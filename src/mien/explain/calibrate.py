@@ -45,11 +45,12 @@ class HeadCalibration:
     def to_json(self) -> dict[str, Any]:
         """Temperatures, and log loss and calibration error before and after."""
         after = self.honest.metrics
+        halves = [self.was * factor for factor in self.honest.temperatures]
         return {
             "head": self.head,
             "scored_on": self.kind,
             "pictures": self.before.count,
-            "temperature": {"before": self.was, "after": self.temperature, "of_halves": self.honest.temperatures},
+            "temperature": {"before": self.was, "after": self.temperature, "of_halves": halves},
             "log_loss": {"before": self.before.log_loss, "after": after.log_loss},
             "calibration_error": {"before": self.before.calibration_error, "after": after.calibration_error},
         }

@@ -53,6 +53,8 @@ def write(of: Subject, folder: Path, tell: Tell) -> list[Shown]:
     image = of.images(np.array([place]))[0]
     maps = activations(of.classifier, image)
     shown = []
+    for old in (folder / GROUP).glob(PAGES):
+        old.unlink()
     if maps:
         label = of.names[of.ids[place]]
         text = f"A picture labelled {label}; of each layer the channels that vary most, each with its own scale."
@@ -70,9 +72,7 @@ def write(of: Subject, folder: Path, tell: Tell) -> list[Shown]:
 
 
 def _write_pages(image: Pixels, maps: Maps, text: str, folder: Path) -> int:
-    """All layers, `MOST` a page; earlier pages go. Returns how many there are."""
-    for old in folder.glob(PAGES):
-        old.unlink()
+    """All layers, `MOST` a page. Returns how many pages there are."""
     names = list(maps)
     starts = range(0, len(names), MOST)
     for page, start in enumerate(starts, 1):

@@ -10,9 +10,9 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from mien.core.files import write_json
+from mien.evaluate import report_words as words
 from mien.evaluate.metrics import wilson
 from mien.evaluate.plots import BLUE, GREY, INK, save
-from mien.evaluate.report_words import near_chance
 from mien.explain.figure import bare, quiet, titled
 from mien.explain.index import Shown
 from mien.explain.robustness import CHANGES, Change, Curve, Pixels, curve
@@ -38,7 +38,7 @@ def write(of: Subject, folder: Path, tell: Tell) -> list[Shown]:
     curves = [curve(change, images, ids, ask) for change in CHANGES]
     facts = [{"change": c.change.name, "levels": c.change.levels, "accuracy": c.accuracy} for c in curves]
     write_json(folder / GROUP / "robustness.json", {"pictures": len(which), "curves": facts})
-    text = sentence(curves, at_chance=bool(near_chance(of.metrics)))
+    text = sentence(curves, at_chance=words.at_chance(of.metrics))
     save(drawn(curves, text), folder / GROUP / "curves.png")
     save(examples(images[len(images) // 2]), folder / GROUP / "levels.png")
     return [

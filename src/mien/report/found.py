@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mien.core.errors import MienError
 from mien.core.rundir import RunDir
-from mien.evaluate.bound import held
+from mien.evaluate.bound import OTHER, bound, held
 from mien.evaluate.history import read_history
 from mien.evaluate.plots import PIXELS_AN_INCH
 from mien.evaluate.report import Drawing, Verdict
@@ -95,8 +95,12 @@ def outlived(run: RunDir) -> str:
     """Why the diagnosis is of an earlier state of the run; "" where it is not, or there is none."""
     if not run.diagnosis.is_file():
         return ""
-    told, now = run.read_json(run.diagnosis).get("facts", {}).get("epochs"), len(read_history(run))
-    return "" if told in (None, now) else f"of epoch {told}, and the run has now done {now}"
+    facts, now = run.read_json(run.diagnosis).get("facts", {}), len(read_history(run))
+    if facts.get("epochs", now) != now:
+        return f"of epoch {facts['epochs']}, and the run has now done {now}"
+    answers = facts.get("answers")  # of the weights that were judged
+    same = answers is None or not run.best.is_file() or answers == bound(run.path)["answers"]
+    return "" if same else OTHER
 
 
 def read_drawings(run: RunDir) -> tuple[tuple[Drawing, ...], tuple[str, ...]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -18,15 +17,16 @@ from mien.core.labels import identify
 from mien.core.rundir import RunDir
 from mien.core.spec import Head
 from mien.data import dataset as datasets
-from mien.evaluate.answered import Answered, read_answers
-from mien.evaluate.bound import again
+from mien.evaluate import report_words as words
+from mien.evaluate.answered import Answered, augmented, read_answers
 from mien.evaluate.compare_runs import flatten
 from mien.evaluate.history import best_epoch, read_history, unfinished
 from mien.evaluate.metrics import Metrics, measure
 from mien.evaluate.report import Curves, ReportContext, Verdict, page
-from mien.evaluate.truth import FERPLUS, LABELS, over
+from mien.evaluate.truth import FERPLUS, LABELS, TITLES, over
+from mien.evaluate.use_of_val import sentence as about_val
 from mien.explain.show_calibration import GROUP as CALIBRATION
-from mien.page.words import listed, percent
+from mien.page.words import listed
 from mien.report.found import marks, outlived, read_diagnosis, read_drawings
 from mien.report.over_training import over_training
 
@@ -37,7 +37,7 @@ _NO_IDS: NDArray[np.int64] = np.zeros(0, np.int64)
 class Written:
     """A report: its file, size in bytes, figures (None without an evaluation), verdicts, and what is missing.
 
-    Of what is missing each has the command that makes it. `tta` is the figures' test-time augmentation; "" for none.
+    Of what is missing each has the command that makes it.
     """
 
     path: Path
@@ -46,7 +46,6 @@ class Written:
     verdicts: tuple[Verdict, ...]
     drawings: int
     missing: tuple[tuple[str, str], ...]
-    tta: str = ""
 
 
 def write_run_report(run: RunDir, *, data: Path | None = None, out: Path | None = None) -> Written:
@@ -65,8 +64,6 @@ def write_run_report(run: RunDir, *, data: Path | None = None, out: Path | None 
     path = out or run.report
     text = page(context, metrics)
     write_text(path, text)
-    answers = _answers(run)
-    tta = answers.tta if answers and metrics else "none"
     return Written(
         path=path,
         size=len(text.encode()),
@@ -74,7 +71,6 @@ def write_run_report(run: RunDir, *, data: Path | None = None, out: Path | None 
         verdicts=context.verdicts,
         drawings=len(context.drawings),
         missing=context.missing,
-        tta="" if tta == "none" else tta,
     )
 
 
@@ -95,7 +91,7 @@ def run_context(run: RunDir, *, data: Path | None = None) -> tuple[ReportContext
         probabilities=shown.probabilities,
         curves=_curves(run, marks(verdicts)),
         facts=_facts(run),
-        notes=(*_notes(answers), *unfinished(run)),
+        notes=(*(_notes(run, answers) if answers else ()), *unfinished(run)),
         diagnosis=diagnosis,
         verdicts=verdicts,
         drawings=(*drawings, *over_training(run)),
@@ -167,20 +163,27 @@ def _curves(run: RunDir, marked: Mapping[int, str]) -> Curves | None:
     )
 
 
-def _notes(answers: Answered | None) -> tuple[str, ...]:
-    if answers is None:
-        return ()
-    views = f"Measured with test-time augmentation {answers.tta}; the curves are without."
-    notes = [] if answers.tta == "none" else [views]
-    if votes := answers.facts["scores"].get(FERPLUS):
-        ends = votes["accuracy_interval"]
-        notes.append(
-            f"FER+ majority: {percent(votes['accuracy'], 1)} of {votes['count']:,} pictures "
-            f"({100 * ends['low']:.1f} to {percent(ends['high'], 1)})."
-        )
-    if answers.split == "val":
-        notes.append("The epoch was chosen on these pictures, which makes the figure a little high.")
-    return tuple(notes)
+def _notes(run: RunDir, answers: Answered) -> tuple[str, ...]:
+    """What else the evaluation tells, of the labels without their copies first."""
+    scores = answers.facts["scores"]
+    free, votes = scores.get(LABELS, {}).get("leak_free"), scores.get(FERPLUS)
+    notes = [
+        words.leak_free_told(free) if free else "",
+        f"{TITLES[FERPLUS]}: {words.with_ends(votes)} of {votes['count']:,} pictures." if votes else "",
+        *(_with_views(one) for one in augmented(run, answers.facts)),
+        "Measured with the last weights." if answers.last else "",
+        about_val(answers),
+    ]
+    return tuple(note for note in notes if note)
+
+
+def _with_views(facts: Mapping[str, Any]) -> str:
+    """The figures of an evaluation with test-time augmentation; of votes where there are no labels."""
+    scores = facts["scores"]
+    told = [
+        words.with_ends(score) + (f" as the {TITLES[kind]}" if kind != LABELS else "") for kind, score in scores.items()
+    ]
+    return f"With test-time augmentation {facts['tta']}: {listed(told)}." if told else ""
 
 
 def _facts(run: RunDir) -> tuple[tuple[str, str], ...]:
@@ -219,21 +222,21 @@ def _missing(
     run: RunDir, found: Answered | None, *, diagnosed: bool, drawn: bool, old: Sequence[str]
 ) -> tuple[tuple[str, str], ...]:
     """What is not there, or is there of an earlier state of the run, and the commands that make it."""
-    path = quote(str(run.path))
+    path = run.path
     wanted = []
     if found is None:
-        wanted.append(("Not evaluated yet; figures, labels and mix-ups come with", f"mien eval {path} DATA"))
+        wanted.append(("Not evaluated yet; figures, labels and mix-ups come with", command("eval", path, "DATA")))
     elif found.stale:
-        wanted.append((f"The evaluation is {found.stale}; it is left out. Again with", again(path, found.facts)))
+        wanted.append((f"The evaluation is {found.stale}; it is left out. Again with", found.again))
     if earlier := outlived(run):
-        wanted.append((f"The diagnosis is {earlier}; it is left out. Again with", f"mien diagnose {path}"))
+        wanted.append((f"The diagnosis is {earlier}; it is left out. Again with", command("diagnose", path)))
     elif not diagnosed:
-        wanted.append(("Not diagnosed yet; what happened and what to try comes with", f"mien diagnose {path}"))
+        wanted.append(("Not diagnosed yet; what happened and what to try comes with", command("diagnose", path)))
     if old:
-        parts = " ".join(f"--only {group}" for group in old if group != CALIBRATION)
+        parts = [word for group in old if group != CALIBRATION for word in ("--only", group)]
         what = f"Made of weights that the run no longer has, and left out: {listed(list(old))}. Again with"
-        wanted += [(what, f"mien explain {path} {parts}")] if parts else []
-        wanted += [(what, f"mien calibrate {path}")] if CALIBRATION in old else []
+        wanted += [(what, command("explain", path, *parts))] if parts else []
+        wanted += [(what, command("calibrate", path))] if CALIBRATION in old else []
     elif not drawn:
-        wanted.append(("Not explained yet; what the net looks at comes with", f"mien explain {path}"))
+        wanted.append(("Not explained yet; what the net looks at comes with", command("explain", path)))
     return tuple(wanted)

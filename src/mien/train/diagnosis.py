@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from mien.core import recipe as recipes
@@ -16,7 +17,7 @@ from mien.diagnose.judge import Diagnosis, diagnose
 from mien.diagnose.reading import Extra, evaluated_answers, read_evidence, stored_answers
 from mien.evaluate.answered import read_answers
 from mien.evaluate.answerer import open_answerer
-from mien.evaluate.bound import again
+from mien.evaluate.bound import bound
 from mien.evaluate.evaluate import evaluate
 from mien.train.fed_check import fed_facts
 
@@ -28,6 +29,8 @@ def examine(path: Path, *, data: Path | None = None, audit: Path | None = None) 
         MienError: no run, or damaged files, or data other than it was trained on.
     """
     run = RunDir(path).require()
+    # Before the weights are asked: of a training that goes on the diagnosis may count as old, never as new.
+    judged = _judged(run)
     packed, missing = _data(run, data)
     extra = Extra(
         fed=None if packed is None else _fed(run, packed, missing),
@@ -35,8 +38,17 @@ def examine(path: Path, *, data: Path | None = None, audit: Path | None = None) 
         audit=_audit(audit, packed),
     )
     diagnosis = diagnose(read_evidence(run, packed, extra), missing=tuple(missing))
+    diagnosis = replace(diagnosis, facts=diagnosis.facts | judged)
     write_json(run.diagnosis, diagnosis.to_json())
     return diagnosis
+
+
+def _judged(run: RunDir) -> dict[str, str]:
+    """The digest of the weights that are judged, for the facts: a report sees whether the run still has them."""
+    try:
+        return {"answers": bound(run.path)["answers"]}
+    except MienError:  # no weights, or damaged ones: the curves are judged all the same
+        return {}
 
 
 def _data(run: RunDir, given: Path | None) -> tuple[Dataset | None, list[str]]:
@@ -54,7 +66,7 @@ def _data(run: RunDir, given: Path | None) -> tuple[Dataset | None, list[str]]:
 
 def _fed(run: RunDir, packed: Dataset, missing: list[str]) -> Fed | None:
     try:
-        return fed_facts(packed, recipes.read(str(run.recipe)))
+        return fed_facts(packed, recipes.read_own(run.recipe))
     except MienError as error:
         missing.append(f"what the net is fed ({error.message})")
         return None
@@ -79,7 +91,7 @@ def _outlived(run: RunDir) -> str:
     if not (run.evaluation / "metrics.json").is_file():
         return ""
     told = read_answers(run.path)
-    return f"the evaluation is {told.stale}: {again(run.path, told.facts)}" if told.stale else ""
+    return f"the evaluation is {told.stale}: {told.again}" if told.stale else ""
 
 
 def _audit(given: Path | None, packed: Dataset | None) -> dict[str, object] | None:
