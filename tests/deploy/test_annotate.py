@@ -137,6 +137,28 @@ def test_prediction_looks_for_fonts_without_matplotlib() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
+def test_a_user_without_a_home_has_the_fonts_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def expanded(path: Path) -> Path:
+        if str(path).startswith("~"):
+            raise RuntimeError("Could not determine home directory.")
+        return path
+
+    (tmp_path / "a.ttf").touch()
+    monkeypatch.setattr(Path, "expanduser", expanded)
+    monkeypatch.setattr(fonts, "_FOLDERS", {"linux": ("~/.fonts", str(tmp_path))})
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert list(fonts._files()) == [tmp_path / "a.ttf"]
+
+
+def test_texts_that_differ_in_what_every_font_has_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fonts, "_installed", tuple)
+    fonts._font_file.cache_clear()
+    for i in range(10):
+        fonts.font_file(f"é {chr(97 + i)}")
+    assert fonts._font_file.cache_info().misses == 1
+    fonts._font_file.cache_clear()
+
+
 def test_a_file_that_is_no_font_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "broken.ttf").write_text("no font")
     monkeypatch.setattr(fonts, "_installed", lambda: (tmp_path / "broken.ttf",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 import types
 from collections.abc import Callable
@@ -73,6 +74,41 @@ def test_the_table_has_a_line_for_each_face_and_for_pictures_without(ask: Callab
     assert lines[2].startswith(f"{photos / 'b.png'} ")
     assert "face" not in lines[2].removeprefix(str(photos))
     assert lines[3].endswith("no face found")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names of files are not of this kind there")
+def test_names_do_not_command_the_terminal(ask: Callable[..., str], photos: Path, capsys: Shown, model: Linear) -> None:
+    bad = "a\x1b[2Jb\x9bc\x7f\n"
+    Image.fromarray(TWO).save(photos / f"{bad}.png")
+    (photos / f"{bad}2.png").write_bytes(b"no picture")
+    told = ask(photos, code=1)
+    assert mien(["predict", "--model", str(model.path), str(photos)]) == 1
+    for text in (told, capsys.readouterr().err):
+        assert "a\ufffd[2Jb\ufffdc\ufffd\ufffd" in text
+        assert not set("\x1b\x9b\x7f") & set(text)
+    everything = json.loads(ask(photos, "--json", code=1))
+    assert str(photos / f"{bad}.png") in [one["source"] for one in everything["predictions"]]
+
+
+def test_a_folder_below_that_cannot_be_read_is_a_failure(
+    ask: Callable[..., str], photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: Shown, model: Linear
+) -> None:
+    """Whoever runs the tests may be root, who reads all."""
+    scan = os.scandir
+
+    def closed(path: str) -> object:
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    told = json.loads(ask(photos, "--json", code=1))
+    assert told["failed"] == [
+        {"source": str(photos / "deep"), "error": f"{photos / 'deep'}: cannot be read (Permission denied)"}
+    ]
+    assert len(told["predictions"]) == 3
+    assert mien(["predict", "--model", str(model.path), str(photos / "deep")]) == 2
+    assert "deep: cannot be read (Permission denied)" in capsys.readouterr().err
 
 
 def test_json_has_boxes_landmarks_and_every_class(ask: Callable[..., str], photos: Path) -> None:

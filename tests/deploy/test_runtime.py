@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -257,6 +258,14 @@ def with_unknown_key(model: onnx.ModelProto) -> None:
     model.metadata_props[0].value = '{"colour": 1, ' + model.metadata_props[0].value[1:]
 
 
+def without_a_key(model: onnx.ModelProto) -> None:
+    model.metadata_props[0].value = model.metadata_props[0].value.replace('"architecture":"linear",', "")
+
+
+def with_deep_spec(model: onnx.ModelProto) -> None:
+    model.metadata_props[0].value = 100_000 * "["
+
+
 def with_external_data(model: onnx.ModelProto) -> None:
     onnx.external_data_helper.set_external_data(model.graph.initializer[0], "/etc/hostname")
 
@@ -278,7 +287,9 @@ def with_an_unknown_operator(model: onnx.ModelProto) -> None:
     [
         (without_spec, "carries no mien spec"),
         (with_damaged_spec, "its spec cannot be read"),
-        (with_unknown_key, "its spec cannot be read"),
+        (with_deep_spec, "its spec cannot be read"),
+        (with_unknown_key, "its spec: unknown key 'colour'"),
+        (without_a_key, "its spec: architecture is missing$"),
         (with_external_data, "keeps tensors in other files"),
         (with_another_input, "its graph and its spec disagree"),
         (without_an_output, "its graph and its spec disagree"),
@@ -292,6 +303,26 @@ def test_a_file_that_cannot_be_trusted_is_refused_by_name(
     graph = model.graph()
     damage(graph)
     with pytest.raises(MienError, match=f"linear.onnx: {message}"):
+        Predictor(model.save(graph))
+
+
+@pytest.mark.parametrize(
+    ("key", "number"),
+    [
+        *(("face_margin", number) for number in ("1e6", "1e300", "Infinity", "NaN", "0")),
+        *(("face_shift", number) for number in ("1e30", "-2.1", "NaN")),
+        *(("abstain_below", number) for number in ("-0.1", "1.1", "NaN")),
+        *((key, "100000") for key in ("height", "width")),
+    ],
+)
+def test_a_number_of_a_strangers_file_that_is_out_of_bounds_is_refused(
+    linear: MakeLinear, key: str, number: str
+) -> None:
+    model = linear()
+    graph = model.graph()
+    said = graph.metadata_props[0]
+    said.value = re.sub(f'"{key}":[^,]+', f'"{key}":{number}', said.value)
+    with pytest.raises(MienError, match=rf"linear\.onnx: its spec: {key} = \S+ must be (above|at (least|most)) \S+$"):
         Predictor(model.save(graph))
 
 

@@ -143,6 +143,8 @@ def test_a_file_is_not_compared_with_itself(
     told = capsys.readouterr().err
     assert "nothing to compare" in told
     assert shlex.split(told.split("→ ")[1]) == ["mien", "verify", "RUN", "--model", str(model)]
+    assert mien(["verify", str(model)]) == 2
+    assert "nothing to compare" in capsys.readouterr().err
     card_path(model).touch()
     assert mien(["verify", str(model), str(structured_set.path)]) == 2
     assert "mien verify --card" in capsys.readouterr().err

@@ -40,6 +40,31 @@ def write_video(path: Path, frames: Sequence[Pixels], *, sound: str | None = Non
     return path
 
 
+def write_timed(
+    path: Path, shown: Sequence[float], heard: Sequence[float] = (), *, rate: Fraction = Fraction(RATE), codec: str
+) -> Path:
+    """A video whose frames are shown, and whose pieces of a tone of 1/25 s are heard, at these times in seconds."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream(codec, rate=rate)
+        video.height, video.width, video.pix_fmt = 96, 160, "yuv420p"
+        if codec == "libx264":
+            video.options = {"preset": "medium", "bf": "3"}
+        tone = container.add_stream("aac", rate=SOUND_RATE) if len(heard) else None
+        packets = []
+        for i, time in enumerate(shown):
+            frame = av.VideoFrame.from_ndarray(scene(96, 160, (20 + i // 10, 30, 32)), "rgb24")
+            frame.pts, frame.time_base = round(time * rate), 1 / rate
+            packets += video.encode(frame)
+        packets += video.encode(None)
+        if tone is not None:
+            tone.layout = "mono"
+            each = SOUND_RATE // RATE
+            packets += [p for time in heard for p in tone.encode(_tone(round(time * SOUND_RATE), each, "flt"))]
+            packets += tone.encode(None)
+        container.mux(sorted(packets, key=lambda packet: packet.dts * packet.time_base))
+    return path
+
+
 def write_sound(path: Path) -> Path:
     """A file with a tone and no pictures."""
     with av.open(str(path), "w") as container:

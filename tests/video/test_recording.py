@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -188,6 +189,30 @@ def test_a_disk_that_is_full_leaves_what_can_be_played_and_the_first_failure_is_
             assert 20 < len(list(video.frames_and_sound())) <= int(given)
     else:
         assert (tmp_path / name).read_text() == "of yesterday"
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_what_a_format_does_not_take_is_told_with_what_to_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def fail_at_the_second() -> None:
+        with recording(tmp_path / name, rate=Fraction(RATE)) as made:
+            made.add_frame(moving(1)[0], 0)
+            monkeypatch.setattr(made, "_container", SimpleNamespace(mux=refuse, close=made._container.close))
+            made.add_frame(moving(1)[0], 1)
+
+    with pytest.raises(MienError) as caught:
+        fail_at_the_second()
+    more = "; try .mkv" if name == "a.mp4" else ""
+    assert caught.value.hint == f"what was written is kept if it can be read{more}"
+    monkeypatch.setattr(recordings.av, "open", refuse)
+    with pytest.raises(MienError) as caught, recording(tmp_path / name, rate=Fraction(RATE)):
+        pass
+    assert caught.value.hint == ("try .mkv" if name == "a.mp4" else None)
+
+
+def refuse(*_: object, **__: object) -> object:
+    raise av.error.InvalidDataError(1, "no")
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

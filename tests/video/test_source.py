@@ -13,7 +13,7 @@ import pytest
 from av.packet import Packet
 from av.stream import Disposition
 from face_toys import find, scene
-from video_toys import RATE, moving, sound_of, write_sound, write_video
+from video_toys import RATE, moving, sound_of, write_sound, write_timed, write_video
 
 from mien.core.errors import MienError
 from mien.video import source
@@ -123,6 +123,67 @@ def test_times_go_on_where_joined_streams_begin_anew(tmp_path: Path, sound: str 
             assert float(before.dts * before.time_base) == pytest.approx(frame.time_s, abs=0.6)
 
 
+def shown_and_heard(path: Path) -> tuple[list[float], list[float]]:
+    """Times of frames and of packets of sound."""
+    with VideoFile(path) as video:
+        items = list(video.frames_and_sound(sound=True))
+    heard = [float(item.dts * item.time_base) for item in items if isinstance(item, Packet)]
+    return [item.time_s for item in items if isinstance(item, Frame)], heard
+
+
+@pytest.mark.parametrize("rate", [1, 2, 5])
+def test_few_frames_a_second_come_at_their_times_however_the_decoder_reorders_them(tmp_path: Path, rate: int) -> None:
+    """FFmpeg does not know when the first packets of such an MKV are decoded, and guesses wrongly at the next."""
+    expected = np.arange(0, 20, 1 / rate)
+    ticks = Fraction(rate)
+    path = write_timed(tmp_path / "a.mkv", expected, np.arange(0, 20, 1 / RATE), rate=ticks, codec="libx264")
+    with av.open(str(path)) as container:
+        late = [packet.pts > packet.dts for packet in container.demux(video=0) if packet.dts is not None]
+    assert any(late)
+    shown, heard = shown_and_heard(path)
+    np.testing.assert_allclose(shown, expected, atol=0.01)
+    np.testing.assert_allclose(np.diff(heard), 1024 / 8000, atol=0.01)
+    assert heard[-1] == pytest.approx(20, abs=0.2)
+
+
+@pytest.mark.parametrize("missing", ["sound", "pictures"])
+def test_a_gap_of_one_stream_stays_a_gap(tmp_path: Path, missing: str) -> None:
+    whole = np.arange(0, 30, 1 / RATE)
+    gap = whole[(whole < 5) | (whole >= 20)]
+    streams = (whole, gap) if missing == "sound" else (gap, whole)
+    path = write_timed(tmp_path / "a.ts", *streams, codec="mpeg2video")
+    shown, heard = shown_and_heard(path)
+    assert shown[-1] == pytest.approx(30, abs=0.3)
+    assert heard[-1] == pytest.approx(30, abs=0.3)
+    assert np.diff(shown if missing == "pictures" else heard).max() == pytest.approx(15, abs=0.3)
+    with VideoFile(path) as video:  # the sound is not asked for, but known
+        seen = [frame.time_s for frame in video.frames_and_sound() if isinstance(frame, Frame)]
+    assert seen == shown
+
+
+@pytest.mark.parametrize("codec", ["mpeg2video", "libx264"])
+@pytest.mark.parametrize("sound", [False, True])
+def test_a_frame_now_and_then_comes_at_its_time(tmp_path: Path, codec: str, sound: bool) -> None:
+    heard = np.arange(0, 90, 1 / RATE) if sound else []
+    shown, _ = shown_and_heard(write_timed(tmp_path / "a.ts", np.arange(0, 90, 15), heard, codec=codec))
+    np.testing.assert_allclose(np.diff(shown), 15, atol=0.01)
+
+
+@pytest.mark.parametrize("shorter", ["pictures", "sound"])
+@pytest.mark.parametrize("name", ["a.mkv", "untagged.mkv", "a.mp4"])
+def test_pictures_and_sound_of_different_length_are_not_cut_off(tmp_path: Path, name: str, shorter: str) -> None:
+    lengths = (10, 15) if shorter == "pictures" else (15, 10)
+    streams = [np.arange(0, length, 1 / RATE) for length in lengths]
+    path = write_timed(tmp_path / name, *streams, codec="mpeg4")
+    if "untagged" in name:
+        path.write_bytes(path.read_bytes().replace(b"DURATION", b"HOW_LONG"))
+    with VideoFile(path) as video:
+        assert len(list(video.frames_and_sound())) == lengths[0] * RATE
+        assert video.cut_off_s is None
+        stated = 15 if "untagged" in name else lengths[0]
+        assert video.stated_s == pytest.approx(stated, abs=0.2)
+
+
 def packet_at(seconds: float, stream: av.VideoStream) -> Packet:
     packet = Packet(b"x")
     packet.stream, packet.time_base = stream, SMALL
@@ -143,7 +204,7 @@ def clock_shows(clock: Clock, *seconds: tuple[float, av.VideoStream]) -> list[fl
 def test_a_leap_is_no_pause_and_those_who_return_from_one_are_where_they_were(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mkv"), "w") as container:
         one, two = (container.add_stream("mpeg4", rate=RATE) for _ in range(2))
-        clock = Clock(1.0, 10.0)
+        clock = Clock(1.0, most_back_s=0.5, longest_leap_s=10.0)
         strayed = clock_shows(clock, (1, one), (1, two), (3600, one), (3600.04, one), (1.12, one), (1.04, two))
         np.testing.assert_allclose(strayed, [0, 0, 0.04, 0.08, 0.12, 0.04], atol=1e-3)
         anew = clock_shows(clock, (0.2, one), (1.3, two), (0.3, two), (0.24, one), (9, one), (9.1, two))

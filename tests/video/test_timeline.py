@@ -129,6 +129,18 @@ def test_a_full_disk_leaves_whole_rows_or_nothing_and_the_file_is_named(tmp_path
         assert len(lines) > 500
 
 
+def test_a_timeline_that_cannot_be_begun_is_not_said_to_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(MienError) as caught, timeline(tmp_path / "t.csv", ["a"]):
+        pass
+    assert caught.value.hint == "is the disk full, or the folder closed to you?"
+
+
 def test_other_kinds_of_files_and_a_missing_library_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         pytest.raises(MienError, match=r"t\.xlsx: a timeline is \.csv or \.parquet"),

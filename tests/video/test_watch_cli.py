@@ -23,12 +23,14 @@ from mien.cli.app import run as mien
 from mien.cli.interrupt import until_interrupted
 from mien.cli.webcam import panel
 from mien.core.errors import MienError
-from mien.core.labels import FER2013
+from mien.core.labels import FER2013, LabelSet
 from mien.deploy.runtime import Predictor
 from mien.faces.detector import Faces
 from mien.video.follow import Follower
 from mien.video.recording import Recording
 from mien.video.scene import Scene
+from mien.video.source import Frame, VideoFile
+from mien.video.watch import watch
 
 Shown = pytest.CaptureFixture[str]
 
@@ -222,7 +224,7 @@ def test_a_camera_stops_after_some_seconds_or_on_ctrl_c(
         (["video", "clip.mp4", "--timeline", "x.csv", "--plot", "./x.csv"], "x.csv: is to be written twice"),
         (["webcam", "clip.mp4", "--out", "x.mp4", "--plot", "x.mp4"], "x.mp4: is to be written twice"),
         (["video", "clip.mp4", "--plot", "."], "is a folder"),
-        (["video", "clip.mp4", "--plot", "clip.mp4/t.png"], "clip.mp4/t.png: cannot be written, as "),
+        (["video", "clip.mp4", "--plot", "clip.mp4/t.png"], "clip.mp4 is a file, not a folder"),
         (["webcam", "absent.mp4"], "absent.mp4: no camera"),
         (["video", "clip.mp4", "--every", "0"], "--every"),
     ],
@@ -251,6 +253,30 @@ def test_the_terminal_shows_bars_for_each_face(model: Linear) -> None:
     assert text.count("face ") == 2
     assert all(text.count(name) == 2 for name in FER2013.names)
     assert "no face" in panel([], 25).plain
+
+
+def test_names_of_a_strangers_model_do_not_command_the_terminal(
+    tmp_path: Path, clip: Path, detector: StoppingDetector, capsys: Shown
+) -> None:
+    assert detector.sizes == []
+    names = LabelSet(name="bad", names=("a\x1b]0;title\x07", "b\x9b2J", "c\x7f"))
+    model = Linear(tmp_path / "bad.onnx", [names], face_margin=1.0)
+    looks = Scene(Predictor(model.path), Follower(SquareDetector(), every=1), smooth_s=0)
+    shown = panel(looks.look(scene(96, 160, (20, 20, 30)), 0.0), 25).plain
+    assert mien(["video", str(clip), "--model", str(model.path), "--threads", "1"]) == 0
+    for text in (shown, capsys.readouterr().out):
+        assert "a\ufffd]0;title\ufffd" in text
+        assert not set("\x1b\x07\x9b\x7f") & set(text)
+
+
+def test_ctrl_c_is_heard_where_the_pictures_never_decode(clip: Path, model: Linear) -> None:
+    looks = Scene(Predictor(model.path), Follower(SquareDetector(), every=1), smooth_s=0)
+    with VideoFile(clip) as source:
+        only_sound = [item for item in source.frames_and_sound(sound=True) if not isinstance(item, Frame)]
+    taken: list[object] = []
+    assert len(only_sound) > 3
+    watch(only_sound, looks, [], sound=taken.append, stopped=lambda: len(taken) == 2)
+    assert taken == only_sound[:2]
 
 
 def test_answers_are_smoothed_and_belong_to_their_face(model: Linear) -> None:

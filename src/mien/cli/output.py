@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -24,6 +27,8 @@ from rich.progress import (
 from rich.text import Text
 
 UNREAD = 141  # exit code of a command whose output nobody reads to its end, as shells count SIGPIPE
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class _Output(Console):
@@ -49,9 +54,26 @@ def print_json(value: Any) -> None:
 
 
 def dumped(value: Any, *, indent: int | None = None) -> str:
-    """JSON as standard output can carry it: in plain ASCII, where that is not UTF-8."""
+    """JSON as standard output can carry it: in plain ASCII, where that is not UTF-8. What is no number is null."""
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
-    return json.dumps(value, ensure_ascii=encoding != "utf8", indent=indent)
+    write = partial(json.dumps, ensure_ascii=encoding != "utf8", indent=indent, allow_nan=False)
+    try:
+        return write(value)
+    except ValueError:  # NaN, which JSON has not
+        return write(_finite(value))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def harmless(text: str) -> str:
+    """A text of others, such as a name in a file, for a terminal, which would obey control characters: `�` for each."""
+    return _CONTROL.sub("\ufffd", text)
 
 
 def tolerate_any_text() -> None:

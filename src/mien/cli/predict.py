@@ -71,13 +71,13 @@ def command(
         check_folder(draw)
     predictor = Predictor(model, threads=threads, unsure_below=unsure_below)
     names = predictor.label_names(labels=labels, head=head)
-    asked = _asked(paths, split)
+    failures: dict[str, str] = {}
+    asked = _asked(paths, split, failures)
     if draw:
         _check_apart(asked, draw)
     find = _one_each(faces, asked) if submission else faces
     detector = None if find is Find.crop else _detector(detect_size, min_score, threads)
     reader = PhotoReader(predictor, detector=detector, find=find.value, labels=labels, head=head)
-    failures: dict[str, str] = {}
     whoever = Reader()
     shown = json_object(predictor.path, failures) if as_json else table([a.source for a in asked], names, failures)
     files = [csv_answers(csv, names)] if csv else []
@@ -89,13 +89,17 @@ def command(
     raise typer.Exit(UNREAD if whoever.gone else 1 if failures else 0)
 
 
-def _asked(paths: Sequence[Path], split: str | None) -> list[_Asked]:
-    """The pictures of all paths. Raises MienError that names every path that has none."""
+def _asked(paths: Sequence[Path], split: str | None, failures: dict[str, str]) -> list[_Asked]:
+    """The pictures of all paths; folders below that cannot be read go to `failures`.
+
+    Raises:
+        MienError: names every path that has none.
+    """
     found: list[_Asked] = []
     wrong: list[MienError] = []
     for path in paths:
         try:
-            found += _pictures(path, split)
+            found += _pictures(path, split, failures)
         except MissingExtraError:
             raise
         except MienError as error:
@@ -108,10 +112,11 @@ def _asked(paths: Sequence[Path], split: str | None) -> list[_Asked]:
     return found
 
 
-def _pictures(path: Path, split: str | None) -> Iterator[_Asked]:
+def _pictures(path: Path, split: str | None, failures: dict[str, str]) -> Iterator[_Asked]:
     if not _is_packed(path):
         inside = path.resolve().name if path.is_dir() else None
-        return (_Asked(str(file), file, _drawn(file, path, inside)) for file in picture_files([path]))
+        files = picture_files([path], on_error=lambda name, error: failures.update({name: error.message}))
+        return (_Asked(str(file), file, _drawn(file, path, inside)) for file in files)
     try:  # deliberately here: only packed sets need pyarrow, which the plain installation has not
         from mien.deploy.packed import packed_pictures
     except ModuleNotFoundError as error:

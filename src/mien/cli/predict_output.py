@@ -12,7 +12,7 @@ import typer
 from PIL import Image
 from rich.text import Text
 
-from mien.cli.output import Reader, console, dumped
+from mien.cli.output import Reader, console, dumped, harmless
 from mien.core.files import atomic_path
 from mien.deploy.annotate import annotate, annotate_crop
 from mien.deploy.answers import Sink
@@ -48,11 +48,11 @@ def table(sources: Iterable[str], names: Sequence[str], failures: Failures) -> I
         pictures += 1
         for line in _lines(photo, wide, label):
             # As text: names of files and classes may hold what rich takes for markup, such as [1].
-            console.print(Text(line))
+            console.print(Text(harmless(line)))
 
     yield show
     for message in failures.values():
-        typer.echo(f"mien: {message}", err=True)
+        typer.echo(f"mien: {harmless(message)}", err=True)
     if failures:
         typer.echo(f"mien: {len(failures)} of {pictures + len(failures)} pictures not answered", err=True)
 

@@ -6,7 +6,6 @@ import logging
 import os
 from pathlib import Path
 
-import numpy as np
 import typer
 
 from mien.cli.options import Model, Threads, UnsureBelow
@@ -53,7 +52,6 @@ def command(
     ).checked()
     require_free(settings)
     detector = CenterFace(longest_side=detect_size, threads=threads)
-    detector.detect([np.zeros((32, 32, 3), np.uint8)])  # else its file would be opened, or not, by the running server
     frames = detector.at(min(detect_size, LONGEST_SIDE))
     engine = Engine(
         Predictor(model, threads=threads, unsure_below=unsure_below),
@@ -61,6 +59,7 @@ def command(
         max_pixels=settings.limits.pixels,
         follow=lambda: Following(Follower(frames, quick=frames.quicker())),
     )
+    engine.check()  # else a model that fails would be told by the running server, as a defect
     served = create_app(engine, settings)
     log_to_terminal()
     logging.getLogger(__name__).info("%s answers; the address below has a page to try it", engine.name)

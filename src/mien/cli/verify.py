@@ -15,7 +15,7 @@ from mien.data import dataset as datasets
 from mien.deploy.card_check import CardReport, verify_card
 from mien.deploy.locate import model_file
 from mien.deploy.shipped import is_name, shipped
-from mien.deploy.verify import LIMIT, TOLERANCE, VerifyReport, verify
+from mien.deploy.verify import LIMIT, TOLERANCE, VerifyReport, require_weights, verify
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -46,6 +46,7 @@ def command(
             f"{run}: comes with mien without the weights it was made from",
             hint=f"{shell('verify', '--card', run, data or 'DATA')} measures what its card says",
         )
+    require_weights(run)
     exported = model_file(model or run)
     dataset = datasets.load(data or RunDir(run).data_path())
     source = RunDir(run).last if weights == "last" and run.is_dir() else run

@@ -90,6 +90,6 @@ def _report(summary: Summary, scene: Scene, source: VideoFile, cut_off_s: float 
     print_summary(summary, scene.label_names)
     if source.damaged:
         typer.echo(f"mien: {source.path}: {plural(source.damaged, 'damaged packet')} passed over", err=True)
-    if cut_off_s is not None and source.duration_s is not None:
-        ends, of = clock_text(cut_off_s), clock_text(source.duration_s)
+    if cut_off_s is not None and source.stated_s is not None:
+        ends, of = clock_text(cut_off_s), clock_text(source.stated_s)
         typer.echo(f"mien: {source.path}: its pictures end at {ends} of {of}; is the file cut off?", err=True)

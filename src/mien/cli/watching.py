@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -14,7 +13,8 @@ from av.packet import Packet
 from rich.table import Table
 from rich.text import Text
 
-from mien.cli.output import console
+from mien.cli.output import console, harmless
+from mien.cli.writable import check_file
 from mien.core.errors import MienError, MissingExtraError
 from mien.deploy.runtime import Predictor
 from mien.faces.centerface import CenterFace
@@ -67,7 +67,7 @@ def check_apart(source: Path | None, wanted: Wanted) -> None:
     for path in wanted:
         if path is None:
             continue
-        _check_place(path)
+        check_file(path)
         if source is not None and _is_same(path, source):
             raise MienError(f"{path}: is what is looked at, and would be replaced", hint="write to another file")
         if any(_is_same(path, other) for other in taken):
@@ -75,16 +75,6 @@ def check_apart(source: Path | None, wanted: Wanted) -> None:
                 f"{path}: is to be written twice, and one would be lost", hint="give each a name of its own"
             )
         taken.append(path)
-
-
-def _check_place(path: Path) -> None:
-    if path.is_dir():
-        raise MienError(f"{path}: is a folder", hint="name a file in it")
-    above = next(folder for folder in path.resolve().parents if folder.exists())
-    if not above.is_dir():
-        raise MienError(f"{path}: cannot be written, as {above} is a file", hint="write to another folder")
-    if not os.access(above, os.W_OK):
-        raise MienError(f"{path}: cannot be written, as the folder {above} is closed to you", hint="write to another")
 
 
 def _is_same(path: Path, other: Path) -> bool:
@@ -126,7 +116,7 @@ def _plotted(path: Path, names: Sequence[str], title: str) -> Iterator[Watcher]:
     with failures.noted():
         yield plot
     if plot.begun or failures.first is None:
-        with failures.noted(), writing(path):
+        with failures.noted(), writing(path, begun=False):
             plot.save(path, title)
     failures.tell()
 
@@ -175,7 +165,7 @@ def _table(summary: Summary, names: Sequence[str]) -> Table:
     longest = sorted(summary.faces.items(), key=lambda item: -item[1].frames)[:_MOST_LISTED]
     for number, one in longest:
         order = one.mean.argsort()[::-1]
-        likeliest = ", ".join(f"{names[i]} {100 * one.mean[i]:.0f} %" for i in order[:3])
+        likeliest = ", ".join(f"{harmless(names[i])} {100 * one.mean[i]:.0f} %" for i in order[:3])
         seen = f"{one.first_s:.1f}", f"{one.last_s:.1f}", f"{one.frames:,}"
-        table.add_row(str(number), *seen, Text(names[int(order[0])]), Text(likeliest))
+        table.add_row(str(number), *seen, Text(harmless(names[int(order[0])])), Text(likeliest))
     return table

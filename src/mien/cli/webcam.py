@@ -13,7 +13,7 @@ from rich.text import Text
 
 from mien.cli.interrupt import until_interrupted
 from mien.cli.options import HeadName, Labels, Model, Plot, SearchSide, Smooth, Threads, Timeline, UnsureBelow
-from mien.cli.output import console, print_json
+from mien.cli.output import console, harmless, print_json
 from mien.cli.watching import Detection, Wanted, check_apart, facts, make_scene, open_outputs, print_summary
 from mien.deploy.annotate import colour_of
 from mien.deploy.runtime import Predictor
@@ -104,7 +104,7 @@ def panel(seen: Sequence[Seen], rate: float) -> Text:
         for name, probability in face.probabilities.items():
             filled = round(_BAR_CELLS * probability)
             bold = "bold" if name == face.label else ""
-            text.append(f"  {name:<12}", style=bold)
+            text.append(f"  {harmless(name):<12}", style=bold)
             text.append("█" * filled, style=colour_of(name, list(face.probabilities)))
             text.append("░" * (_BAR_CELLS - filled), style="dim")
             text.append(f" {100 * probability:3.0f} %\n", style=bold)

@@ -8,9 +8,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mien.core.errors import MienError
+from mien.core.invalid import invalid
 from mien.core.labels import LabelSet, identify, mapping
 
 SPEC_KEY = "mien"
+# Files of others are read: what a number in them can ask for has bounds.
+_MOST_SIDE = 4096
+MOST_MARGIN = 10.0
 NormaliseKind = Literal["unit", "symmetric", "dataset", "picture", "equalise"]
 
 
@@ -37,7 +41,7 @@ class Head(Frozen):
 
     name: str
     labels: tuple[str, ...]
-    temperature: float = Field(default=1.0, gt=0)
+    temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
     @property
     def label_set(self) -> LabelSet:
@@ -50,8 +54,8 @@ class ModelSpec(Frozen):
     format: Literal[1] = 1
     architecture: str
     options: dict[str, bool | int | float | str] = Field(default_factory=dict)
-    height: int = Field(gt=0)
-    width: int = Field(gt=0)
+    height: int = Field(gt=0, le=_MOST_SIDE)
+    width: int = Field(gt=0, le=_MOST_SIDE)
     channels: Literal[1, 3] = 1
     crop: int | None = Field(default=None, description="side of the centre square the net looks at; None: all")
     normalise: Normalise = Normalise()
@@ -59,10 +63,16 @@ class ModelSpec(Frozen):
     default_head: str | None = Field(
         default=None, description="which head answers when neither head nor labels are asked for; None: the first"
     )
-    face_margin: float = Field(default=1.15, gt=0, description="side of the crop in units of the detector's box")
-    face_shift: float = Field(default=0.0, description="how far the crop is below the box, in units of its side")
+    face_margin: float = Field(
+        default=1.15, gt=0, le=MOST_MARGIN, description="side of the crop in units of the detector's box"
+    )
+    face_shift: float = Field(
+        default=0.0, ge=-2, le=2, description="how far the crop is below the box, in units of its side"
+    )
     face_level: bool = Field(default=True, description="whether faces are turned until the eyes are level")
-    abstain_below: float | None = Field(default=None, description="below this probability the answer is 'unsure'")
+    abstain_below: float | None = Field(
+        default=None, ge=0, le=1, description="below this probability the answer is 'unsure'"
+    )
     provenance: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("heads")
@@ -115,5 +125,7 @@ class ModelSpec(Frozen):
             )
         try:
             return cls.model_validate(json.loads(text))
-        except (ValueError, ValidationError) as error:
+        except ValidationError as error:
+            raise invalid(f"{source}: its spec", error) from None
+        except (ValueError, RecursionError) as error:
             raise MienError(f"{source}: its spec cannot be read ({error})") from None

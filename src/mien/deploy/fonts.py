@@ -43,7 +43,7 @@ def legible(text: str) -> bool:
 
 def font_file(text: str, *, first: Sequence[Path] = ()) -> Path | None:
     """A font file with every letter of `text`: one of `first` or of the system's; None where there is none."""
-    return _font_file("".join(sorted(set(_LATIN + text))), tuple(first))
+    return _font_file("".join(sorted({*_LATIN, *(letter for letter in text if not letter.isascii())})), tuple(first))
 
 
 def has_letters(font: Font, text: str) -> bool:
@@ -94,7 +94,11 @@ def _installed() -> tuple[Path, ...]:
 
 def _files() -> Iterator[Path]:
     for folder in _FOLDERS.get(sys.platform, _FOLDERS["linux"]):
-        for file in Path(folder).expanduser().rglob("*"):
+        try:
+            place = Path(folder).expanduser()
+        except RuntimeError:  # a user without a home
+            continue
+        for file in place.rglob("*"):
             if file.suffix.lower() in _ENDINGS:
                 yield file
 

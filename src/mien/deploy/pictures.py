@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -83,23 +83,37 @@ def _from_array(array: NDArray[np.generic]) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(single))
 
 
-def picture_files(paths: Iterable[Path]) -> Iterator[Path]:
+def picture_files(paths: Iterable[Path], *, on_error: Callable[[str, MienError], None] | None = None) -> Iterator[Path]:
     """Files as given, and the pictures in folders and below, sorted by name; hidden ones are left out.
 
+    Args:
+        paths: files and folders.
+        on_error: is told path and error of a folder below that cannot be read, and is left out; None raises.
+
     Raises:
-        MienError: a path that is not there, or a folder without pictures.
+        MienError: a path that is not there or cannot be read, or a folder without pictures.
     """
     for path in paths:
         if not path.exists():
             raise MienError(f"{path}: no such file or folder")
-        files = sorted(_pictures_below(path)) if path.is_dir() else [path]
+        unread: dict[str, MienError] = {}
+        files = sorted(_pictures_below(path, unread)) if path.is_dir() else [path]
+        for name, error in unread.items():
+            if on_error is None or not files:
+                raise error
+            on_error(name, error)
         if not files:
             raise MienError(f"{path}: no pictures in this folder", hint=f"looked for {' '.join(sorted(SUFFIXES))}")
         yield from files
 
 
-def _pictures_below(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
+def _pictures_below(folder: Path, unread: dict[str, MienError]) -> Iterator[Path]:
+    """Pictures in a folder and below; the folders of it that cannot be read go to `unread`."""
+
+    def note(error: OSError) -> None:
+        unread[error.filename] = MienError(f"{error.filename}: cannot be read ({error.strerror})")
+
+    for parent, folders, files in os.walk(folder, onerror=note):
         # Hidden names are thumbnails and the "._" shadows of another system, not pictures anyone meant.
         folders[:] = [name for name in folders if not name.startswith(".")]
         kept = (Path(parent, name) for name in files if not name.startswith("."))

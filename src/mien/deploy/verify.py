@@ -83,11 +83,7 @@ def verify(
         MienError: the weights are an exported file themselves, the file was exported from other weights, or the
             pictures do not fit the model.
     """
-    if weights.suffix == ".onnx":
-        raise MienError(
-            f"{weights}: an exported file, not the weights it was made from: there is nothing to compare",
-            hint=command("verify", "RUN", "--model", weights) + _card_of(weights),
-        )
+    require_weights(weights)
     torch_side, onnx_side = open_answerer(weights), OnnxAnswerer(model)
     _check_same(torch_side.spec, onnx_side.spec, f"{model} is no export of {weights}")
     rows = _spread(dataset.rows(split), limit)
@@ -102,6 +98,15 @@ def verify(
         for name in expected
     )
     return VerifyReport(str(weights), str(model), dataset.info.name, split, len(rows), tolerance, heads)
+
+
+def require_weights(path: Path) -> None:
+    """Raises MienError where it is an exported file itself."""
+    if path.suffix == ".onnx":
+        raise MienError(
+            f"{path}: an exported file, not the weights it was made from: there is nothing to compare",
+            hint=command("verify", "RUN", "--model", path) + _card_of(path),
+        )
 
 
 def _spread(rows: NDArray[np.int64], limit: int) -> NDArray[np.int64]:

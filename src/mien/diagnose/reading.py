@@ -77,8 +77,7 @@ def stored_answers(run: RunDir) -> Answers | None:
     if not (run.evaluation / "predictions.parquet").is_file():
         return None
     told = read_answers(run.path)
-    kept = (told.facts.get("weights") or {}).get("which", "best") == "best" and told.tta == "none"
-    if told.stale or not kept or told.split != "val" or told.fingerprint != run.read_json(run.data).get("fingerprint"):
+    if told.stale or told.last or told.split != "val" or told.fingerprint != run.read_json(run.data).get("fingerprint"):
         return None
     name, labels = next(iter(told.heads.items()))
     ids = np.array([labels.index(one) if one in labels else -1 for one in told.label.tolist()], np.int64)

@@ -17,6 +17,9 @@ from mien.faces.detector import Faces
 _LEAST_EYES_APART = 0.1
 # A face much larger than the model's input is first averaged down to at most this many times its size.
 _MOST_OVERSAMPLING = 4
+# Of a picture that shows a window as a square of more pixels than this, however it is turned, a smaller one will do:
+# a wide margin around a large face would repeat edges for gigabytes.
+_MOST_SIDE = 10_000
 
 
 class Window(NamedTuple):
@@ -80,7 +83,12 @@ def face_crops(picture: Pixels, faces: Faces, spec: ModelSpec) -> Pixels:
 
 def cut(picture: Pixels, window: Window, height: int, width: int) -> Image.Image:
     """What a window shows, upright and of the wanted size; not square, it keeps the height and loses or gains width."""
-    region, left, top = _surroundings(picture, window, max(width / height, 1.0))
+    longer = max(width / height, 1.0)
+    by = math.ceil(longer * window.side * math.sqrt(2) / _MOST_SIDE)
+    if by > 1:
+        picture = np.asarray(Image.fromarray(picture).reduce(by))
+        window = Window(window.x / by, window.y / by, window.side / by, window.angle)
+    region, left, top = _surroundings(picture, window, longer)
     x, y, pixels_each = window.x - left, window.y - top, window.side / height
     if window.angle == 0:  # the same, and several times faster
         reach = window.side / 2 * width / height, window.side / 2

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mien.core.errors import MienError
 from mien.core.picture import Pixels
-from mien.core.spec import ModelSpec
+from mien.core.spec import MOST_MARGIN, ModelSpec
 from mien.faces.boxes import areas, overlaps
 from mien.faces.crop import face_windows
 from mien.faces.detector import Detector, Faces
@@ -52,7 +52,7 @@ def measure_framing(detector: Detector, pictures: Sequence[Pixels]) -> Framing:
         pictures: uint8 (H, W) or (H, W, 3), square or nearly so.
 
     Raises:
-        MienError: too few faces were found to tell.
+        MienError: too few faces were found to tell, or they are far too small to be what the pictures show.
     """
     seen = [np.asarray(Image.fromarray(p).resize((_SEEN_SIDE, _SEEN_SIDE), Image.Resampling.BICUBIC)) for p in pictures]
     largest = [faces.boxes[areas(faces.boxes).argmax()] for faces in detector.detect(seen) if len(faces)]
@@ -63,6 +63,11 @@ def measure_framing(detector: Detector, pictures: Sequence[Pixels]) -> Framing:
         )
     boxes = np.array(largest)
     margins = _SEEN_SIDE / np.sqrt(areas(boxes))
+    if np.median(margins) > MOST_MARGIN:
+        raise MienError(
+            f"faces are less than 1/{MOST_MARGIN:g} of the pictures high: they were not cut out around them",
+            hint="keep the framing as it is",
+        )
     shifts = 0.5 - (boxes[:, 1] + boxes[:, 3]) / 2 / _SEEN_SIDE
     return Framing(float(np.median(margins)), float(np.median(shifts)), len(largest), len(seen))
 

@@ -1,4 +1,4 @@
-"""Words and examples of the OpenAPI description. The example is a true answer, to a face that mien drew."""
+"""Words and examples of the OpenAPI description. The example is a true answer of expression-m, to a drawn face."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ DESCRIPTION = f"""Pictures in, faces and their expression labels out.
 Pictures are JPEG, PNG or WebP, recognised by their content. Nothing of a picture is stored or logged. Every error has
 the shape of `ErrorBody`; after 503, ask again when `Retry-After` says.
 
-**Streams.** `/v1/stream` is a WebSocket with the query parameters of `/v1/predict` and `smooth_s`, the time constant of
-the average of probabilities (0.5 s; 0: each frame for itself). Send each frame as a binary message; each answer is a
-JSON text `{{"frame": n, "picture": …}}` or `{{"frame": n, "error": …}}`, n being the number of the frame, from 1. Only
-the newest frame that waits is answered, older ones are dropped. Where a key is needed, a browser offers the
-subprotocols `mien.v1` and `mien.key.` followed by the key in base64url.
+**Streams.** `/v1/stream` is a WebSocket with the query parameters of `/v1/predict`, `faces` being `detect` unless it is
+given, and `smooth_s`, the time constant of the average of probabilities (0.5 s; 0: each frame for itself). Send each
+frame as a binary message; each answer is a JSON text `{{"frame": n, "picture": …}}` or `{{"frame": n, "error": …}}`, n
+being the number of the frame, from 1. Only the newest frame that waits is answered, older ones are dropped. Where a key
+is needed, a browser offers the subprotocols `mien.v1` and `mien.key.` followed by the key in base64url.
 """
 
 _FILES = {
@@ -40,7 +40,7 @@ PREDICT_BODY: dict[str, Any] = {
 }
 
 _EXAMPLE = {
-    "model": "mien-m",
+    "model": "expression-m",
     "pictures": [
         {
             "width": 320,
@@ -49,26 +49,26 @@ _EXAMPLE = {
             "faces": [
                 {
                     "number": None,
-                    "box": {"left": 102.79, "top": 62.45, "right": 220.62, "bottom": 198.0},
+                    "box": {"left": 100.42, "top": 50.98, "right": 223.83, "bottom": 200.93},
                     "landmarks": [
-                        [132.67, 101.16],
-                        [188.96, 100.79],
-                        [161.26, 123.95],
-                        [136.63, 152.3],
-                        [184.97, 151.71],
+                        [132.61, 100.69],
+                        [190.34, 99.03],
+                        [160.62, 129.58],
+                        [139.69, 159.73],
+                        [186.07, 158.29],
                     ],
-                    "score": 0.8085,
+                    "score": 0.6956,
                     "label": "happy",
-                    "probability": 0.890242,
+                    "probability": 0.738449,
                     "unsure": False,
                     "probabilities": {
-                        "angry": 0.016971,
-                        "disgust": 0.010784,
-                        "fear": 0.025393,
-                        "happy": 0.890242,
-                        "sad": 0.017263,
-                        "surprise": 0.020152,
-                        "neutral": 0.019195,
+                        "angry": 0.021717,
+                        "disgust": 0.014547,
+                        "fear": 0.046502,
+                        "happy": 0.738449,
+                        "sad": 0.054587,
+                        "surprise": 0.112293,
+                        "neutral": 0.011906,
                     },
                 }
             ],

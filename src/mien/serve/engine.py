@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, final
 
+import numpy as np
 from PIL import Image
 
 from mien.core.errors import MienError
@@ -93,6 +95,22 @@ class Engine:
         """A detector for the frames of one stream, in their order; None where streams have none of their own."""
         return self._follow() if self._follow else None
 
+    def check(self) -> None:
+        """Answer a picture of its own in both ways, before anyone asks.
+
+        Raises:
+            MienError: detector or model does not answer.
+        """
+        path = self.predictor.path
+        try:
+            whole = self.answer(PROBES)[1]
+        except Exception as error:  # ONNX Runtime's own exceptions have no common class below this one
+            if isinstance(error.__cause__, MienError):
+                raise error.__cause__ from None
+            raise MienError(f"{path}: detector or model does not answer ({error})") from error
+        if not isinstance(whole, Photo) or not whole.faces:
+            raise MienError(f"{path}: the model gives no answer")
+
     def answer(self, batch: Sequence[Asked]) -> list[Photo | Exception]:
         """For each picture what was found, or why it could not be read; none depends on the others.
 
@@ -130,6 +148,17 @@ class Engine:
                 results[i] = _numbered(error, batch[i].number)
             except Exception as error:  # a defect in reading this picture: the others are answered
                 results[i] = error
+
+
+def _probe() -> bytes:
+    file = io.BytesIO()
+    shade = np.linspace(40, 220, 96, dtype=np.uint8)
+    Image.fromarray(np.broadcast_to(shade, (96, 96)).copy()).save(file, "PNG")
+    return file.getvalue()
+
+
+# A picture for the detector, and the same for the model.
+PROBES = tuple(Asked(_probe(), Way(find)) for find in ("detect", "crop"))
 
 
 def _numbered(error: MienError, number: int | None) -> MienError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import logging
 import os
@@ -46,7 +45,7 @@ def make_server(app: ASGIApp, settings: Settings) -> uvicorn.Server:
 
 
 def run(app: ASGIApp, settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C, answer what is in flight, then return.
+    """Serve until SIGTERM, SIGHUP or Ctrl-C, answer what is in flight, then return; `nohup` keeps SIGHUP away.
 
     Raises:
         KeyboardInterrupt: it was Ctrl-C.
@@ -54,30 +53,60 @@ def run(app: ASGIApp, settings: Settings) -> None:
     """
     # uvicorn ends gracefully and then raises the signal once more; a server that did as it was told exits with 0.
     signal.signal(signal.SIGTERM, lambda *_: None)
+    server = make_server(app, settings)
+    _end_on_hangup(server)
     try:
-        make_server(app, settings).run()
+        server.run()
     except SystemExit as end:
+        if server.started:
+            raise
         raise _not_started(settings, end.__context__) from None
 
 
+def _end_on_hangup(server: uvicorn.Server) -> None:
+    """As on SIGTERM, which uvicorn knows by itself: a terminal that is closed loses no request."""
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        signal.signal(hangup, lambda *_: setattr(server, "should_exit", True))
+
+
 def require_free(settings: Settings) -> None:
-    """Raises MienError when another program listens where this server shall: said before a model is loaded."""
-    with contextlib.suppress(socket.gaierror):  # a name that is none: `run` says so
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        ):
-            with socket.socket(family, kind, protocol) as tried:
-                if os.name == "posix":  # as asyncio does; elsewhere it would let two programs have one port
-                    tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                _try(tried, address, settings)
+    """Raises MienError when this server could not listen where it shall: said before a model is loaded.
 
-
-def _try(tried: socket.socket, address: Any, settings: Settings) -> None:
+    Binds every address of the host for a moment, as asyncio will: a family that this machine does not have is passed
+    over as long as another one works.
+    """
+    absent: OSError | None = None
+    works = False
     try:
-        tried.bind(address)
-    except OSError as error:
-        if error.errno in (errno.EADDRINUSE, errno.EACCES):
-            raise _cannot_listen(settings, error) from None
+        places = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in places:
+            try:
+                tried = socket.socket(family, kind, protocol)
+            except OSError as error:
+                absent = error
+                continue
+            with tried:
+                try:
+                    _bind(tried, address)
+                    works = True
+                except OSError as error:
+                    if error.errno != errno.EADDRNOTAVAIL:
+                        raise
+                    absent = error
+    except OSError as error:  # that there is no such name as well
+        raise _cannot_listen(settings, error) from None
+    if absent is not None and not works:
+        raise _cannot_listen(settings, absent)
+
+
+def _bind(tried: socket.socket, address: Any) -> None:
+    """As asyncio does."""
+    if os.name == "posix":  # elsewhere it would let two programs have one port
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if tried.family == socket.AF_INET6:  # else a program that has the port for IPv4 would be in the way
+        tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    tried.bind(address)
 
 
 def _not_started(settings: Settings, reason: BaseException | None) -> MienError:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import math
 import time
 from collections.abc import Sequence
 from typing import final
 
-import numpy as np
-from PIL import Image
-
 from mien.core.errors import MienError
 from mien.deploy.photos import Photo
 from mien.faces.detector import Detector
 from mien.serve.batcher import Batcher, QueueFullError
-from mien.serve.engine import Asked, Engine, Way
+from mien.serve.engine import PROBES, Asked, Engine, Way
 from mien.serve.header import read_header
 from mien.serve.metrics import Metrics
 from mien.serve.problems import RequestError, busy
@@ -130,10 +126,9 @@ class Service:
 
     async def _ask_itself(self) -> str | None:
         """Why detector and model do not answer, or None."""
-        probes = [Asked(_PROBE, Way("detect")), Asked(_PROBE, Way("crop"))]
         try:
             async with asyncio.timeout(self.limits.answer_seconds):
-                _, whole = await self._batcher.submit(probes, beyond_capacity=True)
+                _, whole = await self._batcher.submit(PROBES, beyond_capacity=True)
         except TimeoutError:
             log.warning("not ready: the model does not answer within %g s", self.limits.answer_seconds)
             return f"the model does not answer within {self.limits.answer_seconds:g} s"
@@ -157,13 +152,3 @@ class Service:
         if any(isinstance(one, Photo) and one.faces and not one.is_crop for one in results):
             self._ready_until = time.monotonic() + READY_FOR_SECONDS
         return results
-
-
-def _probe() -> bytes:
-    file = io.BytesIO()
-    shade = np.linspace(40, 220, 96, dtype=np.uint8)
-    Image.fromarray(np.broadcast_to(shade, (96, 96)).copy()).save(file, "PNG")
-    return file.getvalue()
-
-
-_PROBE = _probe()

@@ -14,6 +14,7 @@ WHAT_A_LABEL_IS = (
     "An expression label says how a face looks in one picture to the people who labelled the training pictures. "
     "It does not say what a person feels, intends or is like."
 )
+_MODEL_NAME = "name of the run whose export answers, else of the model file"
 
 
 class BoxAnswer(BaseModel):
@@ -77,14 +78,14 @@ class Answer(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"description": WHAT_A_LABEL_IS})
 
-    model: str = Field(description="name of the model file")
+    model: str = Field(description=_MODEL_NAME)
     pictures: list[PictureAnswer]
 
 
 class ModelAnswer(BaseModel):
     """What answers, and what may be asked of it."""
 
-    model: str = Field(description="name of the model file")
+    model: str = Field(description=_MODEL_NAME)
     architecture: str
     labels: list[str] = Field(description="in their order, unless another label set is asked for")
     unsure_below: float | None = Field(description="probability below which an answer is marked as unsure")

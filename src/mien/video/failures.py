@@ -38,11 +38,18 @@ class Failures:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Raise MienError that names `path` when the block cannot write, whatever temporary name it writes to."""
+def writing(path: Path, *, begun: bool = True, instead: str | None = None) -> Iterator[None]:
+    """Raise MienError that names `path` when the block cannot write, whatever temporary name it writes to.
+
+    Args:
+        path: what is written.
+        begun: whether there may be something in it by then.
+        instead: what to try where its format does not take what is written.
+    """
     try:
         yield
     except (OSError, av.FFmpegError) as error:
-        why = "is the disk full, or the folder closed to you?" if isinstance(error, OSError) else "try .mkv."
-        hint = f"{why} What was written is kept if it can be read"
+        why = "is the disk full, or the folder closed to you?" if isinstance(error, OSError) else instead
+        kept = "what was written is kept if it can be read" if begun else None
+        hint = "; ".join(filter(None, [kept, why])) or None
         raise MienError(f"{path}: cannot be written ({error.strerror or error})", hint=hint) from error

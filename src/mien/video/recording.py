@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -84,7 +84,7 @@ class Recording:
         Raises:
             MienError: it cannot be written, as when the disk is full.
         """
-        with writing(self.path):
+        with self._writing():
             if self._video is None:
                 self._video = self._start(pixels.shape[0], pixels.shape[1])
                 for packet in self._early:
@@ -109,7 +109,7 @@ class Recording:
         if self._video is None:
             self._early.append(packet)
         elif isinstance(packet.stream, AudioStream):
-            with writing(self.path):
+            with self._writing():
                 self._container.mux(self._sound[packet.stream].taken(packet))
 
     def finish(self) -> None:
@@ -119,13 +119,16 @@ class Recording:
             MienError: no frame was given, or the rest cannot be written.
         """
         failures = Failures()
-        with failures.noted(), writing(self.path):
+        with failures.noted(), self._writing():
             if self._video is None:
                 raise MienError(f"{self.path}: there was no frame to write")
             self._container.mux(self._video.encode(None))
-        with failures.noted(), writing(self.path):
+        with failures.noted(), self._writing():
             self._container.close()
         failures.tell()
+
+    def _writing(self) -> AbstractContextManager[None]:
+        return writing(self.path, begun=self.begun, instead=_instead(self.path))
 
     def _start(self, height: int, width: int) -> VideoStream:
         format_ = _CONTAINERS[self.path.suffix.lower()]
@@ -189,9 +192,14 @@ def _tag_colours(stream: VideoStream) -> None:
 
 def _refused(path: Path, sound: Sequence[AudioStream], error: Exception) -> MienError:
     if not sound:
-        return MienError(f"{path}: cannot be written ({error})")
+        return MienError(f"{path}: cannot be written ({error})", hint=_instead(path))
     kinds = ", ".join(getattr(stream.codec_context, "name", "unknown") for stream in sound)
-    return MienError(f"{path}: its format does not hold the sound, which is {kinds} ({error})", hint="try .mkv")
+    return MienError(f"{path}: its format does not hold the sound, which is {kinds} ({error})", hint=_instead(path))
+
+
+def _instead(path: Path) -> str | None:
+    """Matroska holds what the others do, and more."""
+    return None if path.suffix.lower() == ".mkv" else "try .mkv"
 
 
 @contextmanager
@@ -214,7 +222,7 @@ def recording(path: Path, *, rate: Fraction, sound: Sequence[AudioStream] = ()) 
     format_ = _CONTAINERS[path.suffix.lower()]
     failures = Failures()
     with failures.noted(), atomic_path(path) as temporary:
-        with writing(path):
+        with writing(path, begun=False, instead=_instead(path)):
             container = av.open(str(temporary), "w", format=format_.name, options=format_.options)
         made = Recording(path, container, rate, sound)
         with failures.noted():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
@@ -26,6 +27,9 @@ _USUAL_RATE = Fraction(30)
 # FFmpeg's mark of formats whose times may begin anew in the middle, such as transport streams.
 _MAY_BEGIN_ANEW = 0x0200
 _LONGEST_LEAP_S = 10.0
+# Packets lie in the file in the order of decoding; of other formats FFmpeg guesses when that was, and errs by the
+# frames that a decoder keeps back.
+_MOST_BACK_S, _MOST_BACK_FRAMES = 0.5, 16
 # Pixels of another shape are damage, and a frame of them takes as much memory as it claims.
 _MOST_ASPECT = 4
 _UNTAGGED = 2
@@ -33,6 +37,8 @@ _UNTAGGED = 2
 _HD_ROWS = 720
 # A file that states a length ends early when this much is missing, in seconds and as a share.
 _LEAST_MISSING_S, _LEAST_MISSING_SHARE = 1.0, 0.02
+# How Matroska states the length of a track: hours, minutes, seconds.
+_DURATION_TAG = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d{1,9})?)")
 
 
 @final
@@ -105,11 +111,15 @@ class VideoFile:
         length = self._container.duration
         self.duration_s = length / av.time_base if length else None
         self.damaged = 0
-        self._end_s = 0.0
+        self._end_s = self._sound_end_s = 0.0
         # Before zero lies what a sound decoder needs to warm up.
         start_s = max(self._container.start_time or 0, 0) / av.time_base
         anew = self._container.format.flags & _MAY_BEGIN_ANEW
-        self._clock = Clock(start_s, _LONGEST_LEAP_S if anew else max(self.duration_s or 3600, _LONGEST_LEAP_S))
+        self._clock = Clock(
+            start_s,
+            most_back_s=_MOST_BACK_S if anew else max(float(_MOST_BACK_FRAMES / self.rate), _MOST_BACK_S),
+            longest_leap_s=_LONGEST_LEAP_S if anew else max(self.duration_s or 3600, _LONGEST_LEAP_S),
+        )
 
     @property
     def frame_count(self) -> int | None:
@@ -118,20 +128,39 @@ class VideoFile:
 
     @property
     def cut_off_s(self) -> float | None:
-        """After reading: where the pictures end, in seconds, if well before what the file states; else None."""
-        own = self._video.duration and self._video.time_base and float(self._video.duration * self._video.time_base)
-        stated = min((length for length in (own, self.duration_s) if length), default=0.0)
-        missing = stated - self._end_s
+        """After reading: where the pictures end, in seconds, if well before `stated_s`; else None.
+
+        Where only the file states a length, the pictures may be shorter than the sound: then all that is in it counts.
+        """
+        stated = self.stated_s or 0.0
+        missing = stated - (self._end_s if self._pictures_stated_s else max(self._end_s, self._sound_end_s))
         whole = self._clock.shifted or missing <= max(_LEAST_MISSING_S, _LEAST_MISSING_SHARE * stated)
         return None if whole else self._end_s
+
+    @property
+    def stated_s(self) -> float | None:
+        """Length in seconds that the file states for its pictures, or else for itself; None where it does not say."""
+        return self._pictures_stated_s or self.duration_s
+
+    @cached_property
+    def _pictures_stated_s(self) -> float | None:
+        """FFmpeg gives a track that states no length that of the file, but not how many frames it has."""
+        own = self._video.duration and self._video.time_base and float(self._video.duration * self._video.time_base)
+        tag = _DURATION_TAG.fullmatch(self._video.metadata.get("DURATION", ""))
+        if tag:
+            own = 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3])
+        elif not self._video.frames:
+            own = None
+        return min(own, self.duration_s or own) if own else None
 
     def frames_and_sound(self, *, sound: bool = False) -> Iterator[Frame | Packet[Any]]:
         """Every frame and, if wanted, every packet of sound, each in its order."""
         index, last = 0, 0.0
         aspect = self._video.sample_aspect_ratio or self._video.codec_context.sample_aspect_ratio
-        for packet in self._packets([self._video, *(self.sound if sound else [])]):
+        # Sound is read in any case: it tells a gap of the pictures from a leap of the file.
+        for packet in self._packets([self._video, *self.sound]):
             if packet.stream is not self._video:
-                if packet.dts is not None:  # else the empty packet at the end
+                if sound and packet.dts is not None:  # else the empty packet at the end
                     yield packet
                 continue
             for decoded in self._decoded(packet):
@@ -144,12 +173,18 @@ class VideoFile:
         try:
             for packet in self._container.demux(*streams):
                 self._clock.set(packet)
-                if packet.stream is self._video and packet.pts is not None and packet.time_base:
-                    self._end_s = max(self._end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                if packet.pts is not None and packet.time_base:
+                    self._note_end(packet, float((packet.pts + (packet.duration or 0)) * packet.time_base))
                 yield packet
         except (av.FFmpegError, IndexError):
             self.damaged += 1
             yield self._last_packet()
+
+    def _note_end(self, packet: Packet[Any], end_s: float) -> None:
+        if packet.stream is self._video:
+            self._end_s = max(self._end_s, end_s)
+        else:
+            self._sound_end_s = max(self._sound_end_s, end_s)
 
     def _last_packet(self) -> Packet[Any]:
         """An empty one, that makes the decoder give what it has kept back."""

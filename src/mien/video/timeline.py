@@ -71,7 +71,7 @@ def timeline(path: Path, names: Sequence[str]) -> Iterator[Timeline]:
             table.write([row + (None,) * (len(columns) - len(row)) for row in rows(index, time_s, seen)])
 
     with failures.noted(), atomic_path(path) as temporary:
-        with writing(path):
+        with writing(path, begun=False):
             table = kinds[path.suffix.lower()](temporary, columns)
         with failures.noted():
             yield add

@@ -92,22 +92,21 @@ def watch(
         watchers: told of every frame.
         every: look at every n-th frame only.
         sound: is given the packets of sound.
-        stopped: asked after each frame; when it says so, the rest is left.
+        stopped: asked after each frame and each packet of sound; when it says so, the rest is left.
 
     Raises:
         MienError: as in `Scene.look`.
     """
     summary, seen = Summary(), list[Seen]()
     for item in source:
-        if isinstance(item, Packet):
-            if sound is not None:
-                sound(item)
-            continue
-        answered = item.index % every == 0
-        if answered:
-            seen = scene.look(item.pixels, item.time_s)
-        for watcher in (summary.add, *watchers):
-            watcher(item, seen, answered=answered)
+        if not isinstance(item, Packet):
+            answered = item.index % every == 0
+            if answered:
+                seen = scene.look(item.pixels, item.time_s)
+            for watcher in (summary.add, *watchers):
+                watcher(item, seen, answered=answered)
+        elif sound is not None:
+            sound(item)
         if stopped():
             break
     return summary

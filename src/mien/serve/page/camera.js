@@ -17,15 +17,17 @@ export class Camera {
     this.answers = [];
   }
 
-  /** Throws what getUserMedia throws. */
+  /** Throws what getUserMedia throws, and AbortError where it was stopped meanwhile. */
   async start() {
     this.media = await navigator.mediaDevices.getUserMedia({
       video: { width: { ideal: LONGEST_SIDE }, height: { ideal: 480 }, facingMode: "user" },
       audio: false,
     });
+    this.unlessStopped();
     for (const track of this.media.getTracks()) track.onended = () => this.lost(); // not when we stop it
     this.video.srcObject = this.media;
     await this.video.play();
+    this.unlessStopped();
     this.stream = new Stream(this.key, {
       onOpen: () => this.next(),
       onAnswer: (picture, milliseconds) => {
@@ -41,6 +43,13 @@ export class Camera {
         this.told.onEnd(opened);
       },
     });
+  }
+
+  /** A camera that opens when nobody waits for it any more goes off at once. */
+  unlessStopped() {
+    if (!this.stopped) return;
+    this.stop();
+    throw new DOMException("", "AbortError");
   }
 
   stop() {

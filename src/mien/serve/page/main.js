@@ -17,6 +17,7 @@ const stage = new Stage(at("canvas"), at("stage"));
 const cards = new Cards(at("faces"), { onChoose: choose });
 let key = ""; // in memory only
 let camera = null;
+let starting = false; // a camera that is asked for
 let asking = null;
 let latest = null; // the last answer, told anew when the language changes
 let problem = null; // the last one, told anew as well
@@ -84,6 +85,13 @@ function showLanguage(language) {
   if (latest) tell(latest);
 }
 
+/** Change the page; where that takes away what has the focus, it goes to the buttons and not to the top of the page. */
+function keepingFocus(change) {
+  const focused = document.activeElement;
+  change();
+  if (focused && (!focused.isConnected || focused.closest("[hidden]"))) at("tools").focus();
+}
+
 function reset() {
   asking?.abort();
   asking = again = latest = null;
@@ -91,13 +99,15 @@ function reset() {
   camera = null;
   arrange(0);
   stage.clear();
-  cards.show([], () => {});
   complain(null);
   note("waiting");
   hush();
   at("camera").textContent = say("camera");
   at("camera").setAttribute("aria-pressed", "false");
-  for (const id of ["clear", "rate", "key-form"]) at(id).hidden = true;
+  keepingFocus(() => {
+    cards.show([], () => {});
+    for (const id of ["clear", "rate", "key-form"]) at(id).hidden = true;
+  });
   at("empty").hidden = false;
 }
 
@@ -163,7 +173,7 @@ async function watch() {
     onLost: () => (camera === mine ? cameraLost() : undefined),
   });
   camera = mine;
-  at("camera").disabled = true;
+  setStarting(true);
   try {
     await mine.start();
     if (camera !== mine) return mine.stop();
@@ -177,8 +187,14 @@ async function watch() {
     reset();
     complain({ code: CAMERA_PROBLEMS[error.name] ?? "noCamera" });
   } finally {
-    at("camera").disabled = false;
+    setStarting(false);
   }
+}
+
+/** The button keeps the focus, which one that is disabled would lose. */
+function setStarting(now) {
+  starting = now;
+  at("camera").setAttribute("aria-disabled", String(now));
 }
 
 function cameraLost() {
@@ -190,10 +206,13 @@ async function cameraEnded(opened) {
   reset();
   if (opened) return complain({ code: "streamEnded" });
   // A browser does not say why a handshake was refused; the same question over HTTP does.
+  const { signal } = (asking = new AbortController());
   const headers = key ? { Authorization: `Bearer ${key}` } : {};
-  const answer = await fetch("/v1/model", { headers }).catch(() => null);
+  const answer = await fetch("/v1/model", { headers, signal }).catch(() => null);
+  const told = answer && !answer.ok ? await problemOf(answer) : { code: "unreachable" };
+  if (signal.aborted) return; // a picture came meanwhile
   if (answer?.ok) complain({ code: "streamEnded" });
-  else refused(answer ? await problemOf(answer) : { code: "unreachable" }, watch);
+  else refused(told, watch);
 }
 
 // --- ways in ---
@@ -204,7 +223,9 @@ at("file").addEventListener("change", () => {
   at("file").value = ""; // so that the same file can be chosen again
   if (file) look(file);
 });
-at("camera").addEventListener("click", () => (camera ? reset() : watch()));
+at("camera").addEventListener("click", () => {
+  if (!starting) (camera ? reset : watch)();
+});
 at("clear").addEventListener("click", () => {
   reset();
   at("choose").focus();
@@ -223,7 +244,7 @@ at("key-form").addEventListener("submit", (event) => {
   key = given;
   at("key").value = "";
   const retry = again;
-  at("key-form").hidden = true;
+  keepingFocus(() => (at("key-form").hidden = true));
   complain(null);
   retry?.();
 });
