@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mien import __version__
+from mien.cli import app
 from mien.cli.app import VERBS, run
 from mien.cli.usage import system_error
 
@@ -113,6 +114,14 @@ def test_a_missing_file_is_named_and_exits_with_2(capsys: pytest.CaptureFixture[
     assert str(tmp_path / "none") in capsys.readouterr().err
 
 
+def test_control_characters_of_a_name_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["data", "show", "a\x1b]0;title\x07"]) == 2
+    said = capsys.readouterr().err
+    assert "a\ufffd]0;title\ufffd" in said
+    assert "\x1b" not in said
+    assert said.count("\n") >= 1  # the hint stays on a line of its own
+
+
 def test_a_place_that_cannot_be_written_exits_with_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "rows.csv").write_text("emotion,pixels,Usage\n0,1 2 3 4,Training\n")
@@ -158,3 +167,23 @@ def test_an_interrupt_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.setattr("mien.core.recipe.read", interrupt)
     assert run(["train", "x"]) == 130
     assert capsys.readouterr().err == "mien: interrupted\n"
+
+
+def test_an_error_that_all_processes_of_a_training_have_is_told_once() -> None:
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=3"]
+    command = [*launch, "-m", "mien", "train", "x", "--set", "train.epoch=3"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("unknown recipe key") == 1, done.stderr[-3000:]
+
+
+def test_an_error_of_another_process_than_the_first_is_told_with_its_number(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(app.time, "sleep", waited.append)
+    monkeypatch.setenv("RANK", "2")
+    assert run(["train", str(tmp_path / "none"), "--recipe", "mien-s"]) == 2
+    assert capsys.readouterr().err.startswith(f"mien: process 2: {tmp_path}")
+    assert waited == [app._SECONDS_OF_THE_FIRST]

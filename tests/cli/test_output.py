@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from rich.console import Console
 
@@ -52,3 +54,8 @@ def test_nothing_is_counted_before_the_total_is_known() -> None:
     shown = output.progress("pictures")
     tasks = [shown.add_task("auditing", total=total, note="") for total in (None, 7)]
     assert [str(output.Counted().render(shown.tasks[task])) for task in tasks] == ["", "0/7"]
+
+
+def test_what_is_no_number_is_null_since_json_has_no_nan() -> None:
+    told = output.dumped({"a": [float("nan"), 0.5], "b": (float("inf"), {"c": "NaN"})})
+    assert json.loads(told, parse_constant=pytest.fail) == {"a": [None, 0.5], "b": [None, {"c": "NaN"}]}

@@ -8,10 +8,13 @@ from typing import Any, Literal
 import pytest
 from pydantic import Field, ValidationError
 
+from mien.core import recipe as recipes
 from mien.core.errors import MienError, command, unknown_name
 from mien.core.invalid import invalid
 from mien.core.named_toml import parse, read_tree
 from mien.core.spec import Frozen
+from mien.study import ladder
+from mien.tune import space
 
 
 class Part(Frozen):
@@ -48,6 +51,31 @@ def test_a_key_that_is_missing_is_named_without_the_table_around_it() -> None:
     with pytest.raises(ValidationError) as error:
         Whole.model_validate({})
     assert str(invalid("f.toml", error.value)) == "f.toml: parts is missing"
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (["train.epochs=0", "train.batch_size=0"], "train.epochs = 0 must be at least 1"),
+        (["schedule.name=x", "schedule.floor=x"], "schedule.name = 'x' must be 'constant', "),
+        (["optimiser.betas=[2, 2]"], "optimiser.betas.1 = 2 must be below 1"),
+        (["data.normalise=x"], "data.normalise = 'x' must be 'unit', "),
+        (["model.options.norm=[3]"], "model.options.norm = [3] must be true or false or a whole number or "),
+    ],
+)
+def test_of_several_wrong_keys_of_a_table_the_first_is_named(settings: list[str], told: str) -> None:
+    with pytest.raises(MienError) as error:
+        recipes.read("demo", settings)
+    assert error.value.message.startswith(f"demo: {told}")
+
+
+def test_of_several_missing_keys_the_first_is_named_with_the_file() -> None:
+    with pytest.raises(MienError, match=r"^l\.toml: recipe is missing$"):
+        ladder.build({"name": "a"}, source="l.toml")
+    with pytest.raises(MienError, match=r"^s\.toml: recipe is missing$"):
+        space.build({"name": "a"}, source="s.toml")
+    with pytest.raises(MienError, match=r"^s\.toml: trials = 'a' must be a whole number$"):
+        space.build({"recipe": "demo", "seed": "a", "trials": "a", "keys": {"a": {"choices": [1]}}}, source="s.toml")
 
 
 def test_a_long_value_is_shown_by_its_beginning_and_a_file_that_is_none_not_at_all() -> None:

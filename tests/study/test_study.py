@@ -192,5 +192,12 @@ def test_a_ladder_is_climbed_and_resumed(
     best = [run["best_val_accuracy"] for run in (*small["runs"], *base["runs"])]
     assert small["difference"]["mean"] == pytest.approx((sum(best[:2]) - sum(best[2:])) / 2), "by the new figure"
     assert ensemble["compared_by"] == "last_val_accuracy"
+    reports = {path: path.read_bytes() for path in out.glob("study.*")}
+    assert cli([*command, "--step", small["name"], "--seeds", "1"]) == 2
+    assert "has base, ensemble with 2 seeds, and 1 are asked for" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in out.glob("study.*")} == reports
+    (out / "study.json").unlink()
+    assert cli([*command, "--step", ensemble["name"], "--seeds", "3"]) == 2
+    assert "2 finished runs whose snapshots ensemble could average, 3 are asked for" in capsys.readouterr().err
     assert cli([*command, "--set", "train.epochs=3"]) == 2
     assert "another settings" in capsys.readouterr().err

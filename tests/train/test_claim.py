@@ -12,6 +12,8 @@ from mien.cli.app import run as cli
 from mien.core.errors import MienError
 from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
+from mien.train import claim
+from mien.train import run as runs
 from mien.train.claim import LOCK, claimed
 from mien.train.run import resume, train
 
@@ -61,7 +63,7 @@ def test_what_a_killed_start_has_left_goes_only_when_the_recipe_stands(
     left = [write(tmp_path / "r" / name) for name in LEFT]
     with pytest.raises(MienError, match="fewer than one batch"):
         train(bar_set, small(train={"batch_size": 500}), tmp_path / "r", watched())
-    assert all(path.read_text() == "x" for path in left)
+    assert all(path.read_text() == "x" for path in left if path.name != LOCK)
     train(bar_set, small(train={"epochs": 1}), tmp_path / "r", watched())
     gone = {"phases/2-hard.parquet", "teachers/0.safetensors", ".env.json.host-12.tmp", ".lock"}
     assert not any((tmp_path / "r" / name).exists() for name in gone)
@@ -117,3 +119,39 @@ def test_other_processes_of_one_training_do_not_ask_for_its_folder(tmp_path: Pat
     with claimed(run, is_first=True), claimed(run, is_first=False):
         pass
     assert not (tmp_path / LOCK).exists()
+
+
+def test_what_a_start_writes_before_its_first_step_is_written_in_a_folder_that_it_has(
+    bar_set: Dataset, small, watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDir(tmp_path / "r")
+
+    def prepare(*_: object, **__: object) -> None:
+        with pytest.raises(MienError, match="is training there"), claimed(run, is_first=True):
+            pass
+        raise MienError("no teacher")
+
+    monkeypatch.setattr(runs, "prepare", prepare)
+    with pytest.raises(MienError, match="no teacher"):
+        train(bar_set, small(train={"epochs": 1}), run.path, watched())
+    assert not run.path.exists()
+
+
+def test_a_lock_that_its_holder_deletes_while_it_is_taken_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, lock, opened = RunDir(tmp_path / "r"), claim._lock, []
+
+    def late(file, path: Path) -> None:
+        opened.append(file)
+        if len(opened) == 1:  # between opening and locking, the holder before comes to its end
+            path.unlink()
+            path.parent.rmdir()
+        lock(file, path)
+
+    monkeypatch.setattr(claim, "_lock", late)
+    with claimed(run, is_first=True):
+        assert (run.path / LOCK).is_file()
+        with pytest.raises(MienError, match="is training there"), claimed(run, is_first=True):
+            pass
+    assert opened[0].closed

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
 from collections.abc import Callable
+from math import nan
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 
 from mien.cli.app import run as cli
-from mien.cli.train import says_how_to_go_on
+from mien.cli.train import says_how_to_go_on, show
+from mien.cli.watch import Bar
 from mien.core.errors import Interrupted
 from mien.core.recipe import Recipe
 from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
-from mien.train.run import train
+from mien.evaluate.history import read_history
+from mien.train.checkpoint import Progress
+from mien.train.run import Finished, resume, train
 
 
 def interrupted(run: Path) -> str:
@@ -77,3 +84,50 @@ def test_a_folder_that_is_taken_is_refused_before_a_training_is_announced(
     said = capsys.readouterr()
     assert "exists already" in said.err
     assert "epochs of" not in said.err + said.out
+
+
+def test_a_stopped_run_that_was_prolonged_and_killed_at_once_is_not_complete(
+    bar_set: Dataset, small: Callable[..., Recipe], watched: Callable[..., Any], tmp_path: Path, capsys: Any
+) -> None:
+    recipe = small(train={"epochs": 9}, optimiser={"learning_rate": 1e-9}, stopping={"patience_epochs": 1})
+    assert train(bar_set, recipe, tmp_path / "r", watched()).progress.stopped
+    run = RunDir(tmp_path / "r")
+    before = len(read_history(run))
+    assert cli(["resume", str(run.path)]) == 0
+    assert "--set stopping.patience_epochs=2` makes it longer" in capsys.readouterr().out
+    with pytest.raises(KeyboardInterrupt):
+        resume(run, bar_set, watched(2), settings=["stopping.patience_epochs=3"])
+    finished = resume(run, bar_set, watched())
+    assert not finished.was_complete
+    assert finished.progress.epoch == before + 3
+
+
+def test_a_run_by_a_recipe_that_would_be_refused_by_now_goes_on_and_is_diagnosed(
+    bar_set: Dataset, small: Callable[..., Recipe], watched: Callable[..., Any], tmp_path: Path, capsys: Any
+) -> None:
+    run, phases = tmp_path / "r", [{"epochs": 1, "augment": {"rotation_degrees": 5}}, {}]
+    with pytest.raises(KeyboardInterrupt):
+        train(bar_set, small(train={"epochs": 2}, phases=phases), run, watched(2))
+    tree = tomllib.loads((run / "recipe.toml").read_text(encoding="utf-8"))
+    tree["schedule"]["warmup_epochs"] = 2
+    (run / "recipe.toml").write_text(tomli_w.dumps(tree), encoding="utf-8")
+    assert cli(["train", str(bar_set.path), "-r", str(run / "recipe.toml"), "-o", str(tmp_path / "s")]) == 2
+    assert cli(["resume", str(run), "--set", "train.checkpoint_minutes=1"]) == 2
+    assert capsys.readouterr().err.count("warmup_epochs = 2 takes all of train.epochs = 2") == 2
+    assert cli(["resume", str(run)]) == 0
+    assert cli(["diagnose", str(run)]) in (0, 1)
+    assert cli(["resume", str(run), "--set", "train.epochs=3"]) == 0
+
+
+def test_figures_that_are_no_numbers_are_left_out(
+    small: Callable[..., Recipe], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row: dict[str, float | int] = {"epoch": 1, "train_loss": 1.5, "val_accuracy": nan, "val_ferplus_accuracy": 0.25}
+    Bar(small()).epoch(row)
+    finished = Finished(RunDir(tmp_path), Progress(epoch=1, best_epoch=1, rows=[row]), Any)
+    show(finished, as_json=False)
+    shown = capsys.readouterr()
+    assert "loss 1.500  FER+ 25.00%" in shown.err
+    assert "best epoch 1: FER+ 25.00%\n" in shown.out
+    show(finished, as_json=True)
+    assert json.loads(capsys.readouterr().out)["best"]["val_accuracy"] is None

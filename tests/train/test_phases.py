@@ -301,6 +301,23 @@ def test_one_picture_for_each_process_is_refused_where_batch_norms_need_two(
     prepare(bar_set, plain, RunDir(tmp_path), machine)
 
 
+def test_batches_that_cannot_be_shared_are_told_first_and_frozen_norms_need_no_second_picture(
+    bar_set: Dataset, small, tmp_path: Path
+) -> None:
+    def prepared(batch: int, *phases: dict[str, object]) -> None:
+        recipe = small(train={"batch_size": batch}, data={"crop": None}, phases=[*phases])
+        machine = Machine(recipe.train)
+        machine.processes = 4
+        prepare(bar_set, recipe, RunDir(tmp_path), machine)
+
+    for batch in (3, 6):
+        with pytest.raises(MienError, match=f"batch_size = {batch} cannot be shared by 4 processes"):
+            prepared(batch)
+    prepared(4, {"freeze": ["backbone"]})
+    with pytest.raises(MienError, match="leaves each of 4 processes one picture"):
+        prepared(4, {"epochs": 1, "freeze": ["backbone"]}, {})
+
+
 def test_a_run_whose_last_phase_names_its_epochs_can_be_made_longer(
     bar_set: Dataset, small, watched, tmp_path: Path
 ) -> None:

@@ -120,6 +120,20 @@ def test_folds_show_every_picture_once_as_val_and_keep_copies_and_classes_togeth
     assert np.array_equal(with_folds(grouped, tmp_path, 4, seed=9).column("fold"), fold)
 
 
+def test_changed_copies_are_never_val_and_make_no_class_large_enough(bar_set: Dataset, tmp_path: Path) -> None:
+    flags = ["" if i % 2 else "copy" for i in range(160)]
+    group = np.arange(160) // 2
+    table = (
+        bar_set.table.drop_columns(["flags", "group"]).append_column("flags", [flags]).append_column("group", [group])
+    )
+    expanded = replace(bar_set, table=table)
+    divided = with_folds(expanded, tmp_path, 3, seed=0)
+    shown = [row for number in range(3) for row in take_fold(divided, number).rows("val").tolist()]
+    assert sorted(shown) == list(range(1, 160, 2))
+    with pytest.raises(MienError, match="too few for 16 folds"):
+        with_folds(expanded, tmp_path / "more", 16, seed=0)
+
+
 def test_test_pictures_take_no_part_in_folds(bar_set: Dataset, tmp_path: Path) -> None:
     split = bar_set.split.copy()
     split[:20] = "test"
@@ -239,3 +253,41 @@ def test_folds_cannot_be_trained_on_and_measured(bar_set: Dataset, small, watche
     with pytest.raises(MienError, match="would train on the fold"):
         repeat(bar_set, small(data={"train_on_val": True}), tmp_path / "r", lambda *_: watched(), folds=2)
     assert not (tmp_path / "r").exists()
+
+
+def test_folds_of_a_start_that_could_not_train_are_divided_anew(
+    bar_set: Dataset, small, watched, tmp_path: Path
+) -> None:
+    out = tmp_path / "r"
+    with pytest.raises(MienError, match="fewer than one batch"):
+        repeat(bar_set, small(train={"batch_size": 500}), out, lambda *_: watched(), folds=2)
+    stale = pq.read_table(out / "folds.parquet")
+    repeat(bar_set, small(train={"epochs": 1, "seed": 7}), out, lambda *_: watched(), folds=2)
+    own = with_folds(bar_set, tmp_path / "fresh", 2, seed=7).column("fold")
+    assert np.array_equal(pq.read_table(out / "folds.parquet").column("fold").to_numpy(), own)
+    assert not np.array_equal(stale.column("fold").to_numpy(), own)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "{}", "[]", '{"recipe": {}}', '{"recipe": [], "data": "", "folds": null, "runs": []}']
+    + [f'{{"recipe": {{}}, "data": "", "folds": null, "runs": {runs}}}' for runs in ("3", "[3]", '[{"seed": 0}]')],
+)
+def test_a_damaged_file_of_a_repeat_is_named(
+    bar_set: Dataset, short: Recipe, watched, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "repeat.json").write_text(text, encoding="utf-8")
+    with pytest.raises(MienError, match=r"repeat\.json: damaged") as error:
+        repeat(bar_set, short, tmp_path, lambda *_: watched())
+    assert "--out" in (error.value.hint or "")
+
+
+def test_what_decides_nothing_may_change_between_two_calls(
+    bar_set: Dataset, short: Recipe, watched, tmp_path: Path
+) -> None:
+    killed = iter([watched(), watched(3)])
+    with pytest.raises(KeyboardInterrupt):
+        repeat(bar_set, short, tmp_path, lambda *_: next(killed), seeds=2)
+    rarely = short.train.model_copy(update={"checkpoint_minutes": 9})
+    same = short.model_copy(update={"name": "renamed", "about": "two epochs", "train": rarely})
+    assert len(repeat(bar_set, same, tmp_path, lambda *_: watched(), seeds=2)["runs"]) == 2

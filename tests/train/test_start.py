@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -49,6 +51,13 @@ def test_a_whitened_first_layer_gives_uncorrelated_outputs_of_size_one_and_their
     torch.testing.assert_close(second, torch.eye(9), atol=0.1, rtol=0)
     assert torch.equal(net[0].weight[:9], -net[0].weight[9:18])
     assert torch.equal(net[0].weight[18:], own)
+
+
+def test_whitening_is_computed_on_the_cpu_since_not_every_device_has_float64() -> None:
+    net, asked = nn.Sequential(nn.Conv2d(1, 18, 3)), []
+    elsewhere: Any = SimpleNamespace(cpu=lambda: asked.append("cpu") or torch.randn(8, 1, 9, 9))
+    start_whitening(net, elsewhere)
+    assert asked == ["cpu"]
 
 
 @pytest.mark.parametrize(

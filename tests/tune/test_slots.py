@@ -13,14 +13,17 @@ import optuna
 import pytest
 from optuna.exceptions import StorageInternalError
 from optuna.trial import Trial, TrialState
+from sqlalchemy.exc import OperationalError
 
 from mien.core.errors import MienError
 from mien.core.rundir import RunDir
 from mien.train.checkpoint import NAME, Progress
 from mien.tune import run as search
 from mien.tune import slots
+from mien.tune.folder import FILE as FOLDER_NOTE
+from mien.tune.folder import claim
 from mien.tune.space import Key, Space
-from mien.tune.storage import open_study, sqlite_url
+from mien.tune.storage import StorageLostError, open_study, sqlite_url
 
 POINTS = [{"x": 1}, {"x": 2}]
 SPACE = Space(name="s", recipe="mien-s", keys={"train.epochs": Key(choices=(1, 2))})
@@ -113,7 +116,7 @@ def test_a_failure_of_a_trial_that_was_declared_lost_is_nobodys_result(
         raise MienError("the loss became nan")
 
     monkeypatch.setattr(search, "_train", lost_then_diverged)
-    done = search._do(None, SPACE, study, trial, tmp_path, None)  # type: ignore[arg-type]
+    done = search._do(None, SPACE, trial, tmp_path, None, 0)  # type: ignore[arg-type]
     assert not done
     assert slots.ERROR not in study.trials[trial.number].user_attrs
 
@@ -137,7 +140,7 @@ def test_a_trial_that_was_interrupted_often_is_tried_again(
         trial = taken(study, attempts=2)
         assert trial.user_attrs[slots.ATTEMPT] == attempt
         with pytest.raises(stop):
-            search._do(None, SPACE, study, trial, tmp_path, None)  # type: ignore[arg-type]
+            search._do(None, SPACE, trial, tmp_path, None, 0)  # type: ignore[arg-type]
         assert slots.left(study, POINTS[:1], attempts=2) == 1
     for _ in range(2):  # what dies without saying so still has an end
         slots.fail(study, taken(study, attempts=2).number)
@@ -152,7 +155,7 @@ def test_an_error_of_the_program_counts_as_a_loss(
 
     monkeypatch.setattr(search, "_train", defect)
     with pytest.raises(ZeroDivisionError):
-        search._do(None, SPACE, study, taken(study), tmp_path, None)  # type: ignore[arg-type]
+        search._do(None, SPACE, taken(study), tmp_path, None, 0)  # type: ignore[arg-type]
     assert slots.losses(study.get_trials())[0] == 1
 
 
@@ -164,7 +167,9 @@ def test_an_attempt_goes_on_from_the_last_that_had_saved_something(tmp_path: Pat
     second.resume.mkdir(parents=True)  # died before it had copied anything
     assert search._inherit(third, [second, first])
     assert (third.resume / NAME).read_text(encoding="utf-8") == "nine epochs"
-    assert not search._inherit(second, [])
+    with pytest.raises(MienError, match="not of this search"):
+        search._inherit(second, [first])
+    assert second.resume.is_dir()
 
 
 def test_a_trial_declared_lost_before_its_result_was_told_has_none(
@@ -177,7 +182,7 @@ def test_a_trial_declared_lost_before_its_result_was_told_has_none(
         return TrialState.COMPLETE, 0.5
 
     monkeypatch.setattr(search, "_train", lost_after_training)
-    assert not search._do(None, SPACE, study, trial, tmp_path, None)  # type: ignore[arg-type]
+    assert not search._do(None, SPACE, trial, tmp_path, None, 0)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="nan"):
         slots.tell(study, taken(study), math.nan, TrialState.COMPLETE)
 
@@ -198,6 +203,80 @@ def test_beats_go_on_after_the_storage_was_away_for_a_moment(
     with slots.beating(trial, 0.01):
         assert enough.wait(20)
     assert beats[:6] == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("error", [StorageInternalError("restarting"), OperationalError("x", None, Exception("gone"))])
+def test_figures_and_questions_wait_for_a_storage_that_restarts(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    calls, told, given_up = [0], dict[int, float](), SimpleNamespace(epoch=lambda _: None)
+
+    def refuse_twice() -> None:
+        calls[0] += 1
+        if calls[0] % 3:
+            raise error
+
+    def report(value: float, epoch: int) -> None:
+        refuse_twice()
+        told[epoch] = value
+
+    def should_prune() -> bool:
+        refuse_twice()
+        return True
+
+    trial: Any = SimpleNamespace(report=report, should_prune=should_prune)
+    watcher = search._Reporting(given_up, trial, epochs=2, grace=60)  # type: ignore[arg-type]
+    with pytest.raises(optuna.TrialPruned):
+        watcher.epoch({"epoch": 1, "val_accuracy": 0.1})
+    assert told == {1: 0.1}
+    assert calls == [6]
+
+
+def test_a_storage_that_stays_away_is_one_error_and_no_result_of_the_trial(
+    study: optuna.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_train", lambda *_: (TrialState.COMPLETE, 0.5))
+    trial = taken(study)
+
+    def gone(*_: object, **__: object) -> None:
+        raise StorageInternalError
+
+    with monkeypatch.context() as away:
+        away.setattr(study, "tell", gone)
+        with pytest.raises(StorageLostError, match="has not answered for 0 s"):
+            search._do(None, SPACE, trial, tmp_path, None, 0)  # type: ignore[arg-type]
+        away.setattr(study, "get_trials", gone)
+        with pytest.raises(StorageLostError):
+            search.work(None, SPACE, study, tmp_path, None, patience=search.Patience(grace=0))  # type: ignore[arg-type]
+    assert study.trials[trial.number].state == TrialState.RUNNING
+    assert slots.ERROR not in study.trials[trial.number].user_attrs
+
+
+def other_study(folder: Path, name: str = "s") -> optuna.Study:
+    return open_study(SPACE.model_copy(update={"name": name}), "data", url=sqlite_url(folder))
+
+
+def test_a_folder_is_for_one_search_whatever_its_storage_is(study: optuna.Study, tmp_path: Path) -> None:
+    def claimed(by: optuna.Study) -> None:
+        claim(tmp_path, by, SPACE, attempts=1)
+
+    claimed(study)
+    (tmp_path / "trials" / "0000-1").mkdir(parents=True)
+    others = [other_study(tmp_path, "renamed"), other_study(tmp_path / "elsewhere")]
+    for other in others:
+        with pytest.raises(MienError, match="its trials are of a search 's' with another") as error:
+            claimed(other)
+        assert "--out" in (error.value.hint or "")
+        assert not other.trials
+    claimed(study)
+    (tmp_path / FOLDER_NOTE).unlink()  # as an earlier mien has left it
+    with pytest.raises(MienError, match="of another search"):
+        claimed(others[0])
+    claimed(study)
+    slots.write_missing(others[1], SPACE.points, attempts=1)
+    with pytest.raises(MienError, match="with another"):
+        claimed(others[1])  # which has tickets, written for another folder
 
 
 def finished(*accuracies: float, votes: float | None = None) -> Progress:

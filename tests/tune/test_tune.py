@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from mien.cli import tune
 from mien.cli.app import run as cli
+from mien.core import recipe as recipes
 from mien.core.errors import MienError
 from mien.data.dataset import Dataset
 from mien.tune.space import read
@@ -120,3 +123,37 @@ def test_a_trial_without_a_result_is_named_and_exits_with_1(
     assert "mien: trial 0 has no result: the loss became nan [/b]" in shown.err
     assert "no trial came to its end" in shown.out
     assert cli([*command, "--json"]) == 1
+
+
+def test_a_search_under_another_name_leaves_the_trainings_of_the_first_alone(
+    bar_set: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begun(_data: Dataset, _recipe: object, path: Path, *_: object) -> None:
+        path.mkdir(parents=True)
+        (path / "weights").write_text("hours of work")
+        raise MienError("stop here")
+
+    monkeypatch.setattr("mien.tune.run.train", begun)
+    space, out = write(tmp_path / "tiny.toml", rate=""), tmp_path / "out"
+    command = ["tune", str(bar_set.path), "--space", str(space), "-o", str(out)]
+    assert cli(command) == 1
+    report = (out / "tune.json").read_bytes()
+    space.write_text(space.read_text(encoding="utf-8").replace("[10, 20]", "[10, 40]"), encoding="utf-8")
+    capsys.readouterr()
+    assert cli(command) == 2
+    assert "has another space" in (told := capsys.readouterr().err)
+    assert "name =" not in told
+    space.write_text(space.read_text(encoding="utf-8").replace('"tiny"', '"other"'), encoding="utf-8")
+    assert cli(command) == 2
+    assert "its trials are of a search 'tiny'" in capsys.readouterr().err
+    assert [path.read_text() for path in sorted(out.glob("trials/*/weights"))] == ["hours of work"] * 2
+    assert (out / "tune.json").read_bytes() == report
+
+
+def test_the_best_settings_can_be_pasted(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    best = {"model.options.norm": "none", "train.batch_size": 32}
+    tune._conclude({"best": best, "trials": [best], "space": {"keys": list(best)}}, tmp_path)
+    words = shlex.split(capsys.readouterr().out.partition("best of 1: ")[2].splitlines()[0])
+    assert words[::2] == ["--set", "--set"]
+    tree = recipes.apply_settings({}, words[1::2])
+    assert tree == {"model": {"options": {"norm": "none"}}, "train": {"batch_size": 32}}

@@ -6,14 +6,17 @@ import importlib
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 import typer
 
 from mien import __version__
-from mien.cli.output import UNREAD, drop_unread, flush, tolerate_any_text
+from mien.cli.output import UNREAD, drop_unread, flush, harmless, tolerate_any_text
 from mien.cli.usage import Verbs, system_error, usage_error
 from mien.core.errors import MienError, MissingExtraError
+
+_SECONDS_OF_THE_FIRST = 10  # launchers look for processes that have ended ten times a second
 
 # verb: (module with an `app`, one line of help, extra that the verb needs)
 VERBS: dict[str, tuple[str, str, str | None]] = {
@@ -113,18 +116,18 @@ def _run(arguments: list[str]) -> int:
     try:
         result: Any = typer.main.get_command(app).main(arguments, prog_name="mien", standalone_mode=False)
     except MienError as error:
-        typer.echo(f"mien: {error}", err=True)
+        _tell(error)
         return 2
     except ModuleNotFoundError as error:
         missing = _missing_extra(arguments, error)
         if missing is None:
             raise
-        typer.echo(f"mien: {missing}", err=True)
+        _tell(missing)
         return 2
     except BrokenPipeError:
         raise
     except OSError as error:
-        typer.echo(f"mien: {system_error(error)}", err=True)
+        _tell(system_error(error))
         return 2
     except (typer.Abort, KeyboardInterrupt):
         return 130
@@ -136,9 +139,23 @@ def _run(arguments: list[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
         else:
-            typer.echo(f"mien: {usage_error(error, verb)}", err=True)
+            _tell(usage_error(error, verb))
         return 2
     return int(result) if isinstance(result, int) else 0
+
+
+def _tell(error: MienError) -> None:
+    """Print an error. Of the processes of a training the first speaks at once, the others a moment later.
+
+    One that all have reads once then, since the launcher ends the others meanwhile; one that the first has not still
+    comes to the user.
+    """
+    rank = os.environ.get("RANK", "0")
+    if rank != "0":
+        time.sleep(_SECONDS_OF_THE_FIRST)
+    # The names in it may be a stranger's.
+    text = "\n".join(map(harmless, str(error).split("\n")))
+    typer.echo(f"mien: {text}" if rank == "0" else f"mien: process {rank}: {text}", err=True)
 
 
 def _missing_extra(arguments: list[str], error: ModuleNotFoundError) -> MissingExtraError | None:

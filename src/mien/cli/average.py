@@ -30,7 +30,7 @@ def command(
     chosen = list(files) or snapshots(folder)
     target = out or folder.last.with_name("averaged.safetensors")
     packed = dataset.load(data or folder.data_path())
-    average_weights(chosen, packed, recipes.read(str(folder.recipe)), target)
+    average_weights(chosen, packed, recipes.read_own(folder.recipe), target)
     if as_json:
         print_json({"weights": str(target), "averaged": [str(path) for path in chosen]})
         return

@@ -28,7 +28,7 @@ def command(
 ) -> None:
     """Go on with a run that was interrupted, or make it longer."""
     folder = RunDir(run).require()
-    before = recipes.read(str(folder.recipe))
+    before = recipes.read_own(folder.recipe)
     recipe = changed(before, settings)
     with says_how_to_go_on(run), Bar(recipe) as bar:
 

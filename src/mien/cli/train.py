@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isnan, nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,8 +76,18 @@ def show(finished: Finished, *, as_json: bool) -> None:
         return
     early = " (stopped early)" if progress.stopped else ""
     console.print(f"{progress.epoch} epochs{early} in {progress.seconds / 60:.1f} min → {run.path}", markup=False)
-    console.print(f"best epoch {progress.best_epoch}: validation accuracy {best['val_accuracy']:.2%}", end="")
-    console.print(f", FER+ {best['val_ferplus_accuracy']:.2%}" if "val_ferplus_accuracy" in best else "")
+    named = {"val_accuracy": "validation accuracy", "val_ferplus_accuracy": "FER+"}
+    # A set with votes alone has no accuracy of labels.
+    figures = (f"{label} {best[key]:.2%}" for key, label in named.items() if not isnan(best.get(key, nan)))
+    console.print(f"best epoch {progress.best_epoch}: {', '.join(figures)}", markup=False)
     if finished.was_complete:
-        longer = shell("resume", run.path, "--set", f"train.epochs={2 * progress.epoch}")
+        longer = shell("resume", run.path, "--set", _longer(finished))
         console.print(f"It was complete, nothing was left to do. `{longer}` makes it longer.", markup=False)
+
+
+def _longer(finished: Finished) -> str:
+    """A setting with which a complete run goes on: one that stopped early has epochs left, and lacks patience."""
+    progress = finished.progress
+    if progress.stopped and progress.epoch < recipes.read_own(finished.run.recipe).train.epochs:
+        return f"stopping.patience_epochs={2 * progress.waited}"
+    return f"train.epochs={2 * progress.epoch}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +38,13 @@ def command(
     from mien.data import dataset
     from mien.tune import report
     from mien.tune.run import Patience, work
-    from mien.tune.storage import open_study, sqlite_url
+    from mien.tune.storage import open_study, retried, sqlite_url
 
     packed, target = dataset.load(data), out or Path("runs") / f"tune-{chosen.name}"
     study = open_study(chosen, packed.info.fingerprint, url=storage or sqlite_url(target))
     with bars_in_turn() as watch:
         done = work(packed, chosen, study, target, watch, patience=Patience(grace=grace))
-    told = report.write(target, study, chosen) | {"done_here": done, "folder": str(target)}
+    told = retried(grace, lambda: report.write(target, study, chosen)) | {"done_here": done, "folder": str(target)}
     failed = [row for row in told["trials"] if row["state"] == "fail"]
     if as_json:
         print_json(told)
@@ -60,11 +62,13 @@ def command(
 
 
 def _conclude(told: dict[str, Any], folder: Path) -> None:
+    from mien.tune.space import setting
+
     best = told["best"]
     if best is None:
         console.print("no trial came to its end")
         return
-    settings = " ".join(f"--set {name}={best[name]}" for name in told["space"]["keys"])
-    console.print(f"\nbest of {len(told['trials'])}: {settings}", markup=False)
+    words = (("--set", setting(name, best[name])) for name in told["space"]["keys"])
+    console.print(f"\nbest of {len(told['trials'])}: {shlex.join(chain.from_iterable(words))}", markup=False)
     console.print("[dim]a maximum over trials flatters: confirm with other seeds, `mien repeat --seeds 3`[/dim]")
     console.print(f"{folder}/tune.json, tune.csv, tune.md, tune.png", style="dim", markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from math import isnan, nan
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -83,5 +84,6 @@ class Bar:
     def epoch(self, row: dict[str, float | int]) -> None:
         """Print the figures of an epoch."""
         named = {"train_eval_accuracy": "train", "val_accuracy": "val", "val_ferplus_accuracy": "FER+"}
-        figures = "  ".join(f"{label} {row[key]:.2%}" for key, label in named.items() if key in row)
+        # A set with votes alone has no accuracy of labels.
+        figures = "  ".join(f"{label} {row[key]:.2%}" for key, label in named.items() if not isnan(row.get(key, nan)))
         self.bar.say(f"epoch {row['epoch']:3d}  loss {row['train_loss']:.3f}  {figures}")

@@ -115,6 +115,17 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def read_table(path: Path, *keys: str, hint: str) -> dict[str, Any]:
+    """A JSON table that mien has written. Raises MienError when it is damaged or lacks one of the keys."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise MienError(f"{path}: damaged ({error})", hint=hint) from None
+    if not isinstance(facts, dict) or any(key not in facts for key in keys):
+        raise MienError(f"{path}: damaged, it lacks {' or '.join(keys)}", hint=hint)
+    return facts
+
+
 def remove_temporaries(folder: Path) -> None:
     """Delete what killed writers have left below `folder`. Call it only when no other process writes there."""
     for left in folder.rglob(".*.tmp"):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _LONGEST = 60
+_BRANCHES = ("bool", "int", "float", "str")  # as pydantic calls them
 _NUMBER, _WHOLE, _TABLE, _LIST = "a number", "a whole number", "a table", "a list"
 _KINDS = {
     "int_type": _WHOLE,
@@ -48,15 +49,25 @@ def invalid(source: str, error: ValidationError, *, kind: str = "") -> MienError
         kind: what its keys are called, where that is not plain.
     """
     first, *others = error.errors()
-    # A value that may be of several kinds is refused by each of them, under a name that no file has.
-    same = [one for one in others if _parent(one) == _parent(first) and one["input"] is first["input"]]
-    where = ".".join(str(part + 1 if isinstance(part, int) else part) for part in first["loc"][: -1 if same else None])
     if first["type"] == "missing":
-        return MienError(f"{source}: {where} is missing")
+        return MienError(f"{source}: {_place(first['loc'])} is missing")
     if first["type"] == "extra_forbidden":
-        return MienError(f"{source}: unknown key {where!r}")
+        return MienError(f"{source}: unknown key {_place(first['loc'])!r}")
+    # A value that may be of several kinds is refused by each of them, under a name that no file has.
+    same = [one for one in others if _is_branch(one) and _is_branch(first) and _parent(one) == _parent(first)]
+    where = _place(_parent(first) if same else first["loc"])
     what = " ".join(filter(None, [kind, f"{where} = {_shown(first['input'])}"])) if where else "the file"
     return MienError(f"{source}: {what} {_wish([first, *same])}")
+
+
+def _place(parts: Sequence[int | str]) -> str:
+    return ".".join(str(part + 1 if isinstance(part, int) else part) for part in parts)
+
+
+def _is_branch(error: ErrorDetails) -> bool:
+    """Whether pydantic tells of one of several kinds that the value may be of."""
+    last = str(error["loc"][-1]) if error["loc"] else ""
+    return last in _BRANCHES or last.startswith("literal[")
 
 
 def _shown(value: object) -> str:

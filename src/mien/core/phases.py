@@ -15,6 +15,8 @@ from mien.core.recipe_keys import PhaseConfig
 if TYPE_CHECKING:
     from mien.core.recipe import Recipe
 
+CHECKED = "checked"  # in the context of a validation: the tables of the recipe are known to go together
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -76,7 +78,8 @@ def _merged(recipe: Recipe, config: PhaseConfig, number: int) -> Recipe:
     tree["data"]["sampler"] = config.sampler or recipe.data.sampler
     tree["optimiser"]["learning_rate"] *= config.learning_rate_factor
     try:
-        return type(recipe).model_validate(tree)
+        # What recipe_check asks, no phase changes.
+        return type(recipe).model_validate(tree, context={CHECKED: True})
     except ValidationError as error:
         raise invalid(f"phase {number}", error) from None
     except MienError as error:

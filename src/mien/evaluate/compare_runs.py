@@ -180,7 +180,7 @@ def recipe_differences(paths: Sequence[Path]) -> dict[str, tuple[Any, ...]]:
     runs = [run for path in paths if (run := run_of(path))]
     if len(runs) < len(paths):
         return {}
-    flat = [flatten(recipes.read(str(run.recipe)).model_dump(mode="json")) for run in runs]
+    flat = [flatten(recipes.read_own(run.recipe).model_dump(mode="json")) for run in runs]
     keys = dict.fromkeys(key for one in flat for key in one)
     values = {key: tuple(one.get(key) for one in flat) for key in keys if key not in _NOT_COMPARED}
     return {key: found for key, found in values.items() if any(value != found[0] for value in found[1:])}

@@ -47,7 +47,7 @@ def best_epoch(recipe: Recipe, rows: Sequence[Mapping[str, float]]) -> int:
 
 def unfinished(run: RunDir) -> tuple[str, ...]:
     """That a run has not done all of its epochs, and did not stop early by itself; nothing where it is complete."""
-    rows, recipe = read_history(run), recipes.read(str(run.recipe))
+    rows, recipe = read_history(run), recipes.read_own(run.recipe)
     measured = [row for row in rows if "val_accuracy" in row and "val_loss" in row]
     if not measured or len(rows) >= recipe.train.epochs:
         return ()

@@ -23,7 +23,7 @@ def use_of_val(one: Answered) -> Use:
         return "unknown"
     if run.read_json(run.data).get("fingerprint") != one.fingerprint:
         return "neither"
-    if recipes.read(str(run.recipe)).data.train_on_val:
+    if recipes.read_own(run.recipe).data.train_on_val:
         return "trained"
     return "neither" if one.last else "chose"
 

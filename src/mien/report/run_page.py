@@ -157,7 +157,7 @@ def _curves(run: RunDir, marked: Mapping[int, str]) -> Curves | None:
     counts = run.read_json(run.data).get("counts", {}) if run.data.is_file() else {}
     return Curves.of_rows(
         rows,
-        best_epoch(recipes.read(str(run.recipe)), rows),
+        best_epoch(recipes.read_own(run.recipe), rows),
         marks={e: m for e, m in marked.items() if e <= len(rows)},
         val_count=sum(counts.get("val", {}).values()),
     )
@@ -188,7 +188,7 @@ def _with_views(facts: Mapping[str, Any]) -> str:
 
 def _facts(run: RunDir) -> tuple[tuple[str, str], ...]:
     """The few facts that are always in sight; everything else is in the tables."""
-    recipe = recipes.read(str(run.recipe))
+    recipe = recipes.read_own(run.recipe)
     facts = [("Recipe", f"{recipe.name}: {recipe.about}" if recipe.about else recipe.name), ("Net", recipe.model.name)]
     if run.data.is_file():
         told = run.read_json(run.data)
@@ -200,7 +200,7 @@ def _facts(run: RunDir) -> tuple[tuple[str, str], ...]:
 
 
 def _tables(run: RunDir) -> dict[str, list[tuple[str, str]]]:
-    recipe = recipes.read(str(run.recipe)).model_dump(mode="json", exclude_none=True)
+    recipe = recipes.read_own(run.recipe).model_dump(mode="json", exclude_none=True)
     tables = {"Recipe, key by key": _flat(recipe)}
     for title, path in (("Environment", run.environment), ("Data", run.data)):
         if path.is_file():

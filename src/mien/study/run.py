@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mien.core.errors import MienError
-from mien.core.files import write_json
+from mien.core.files import read_table, write_json
 from mien.core.recipe import Recipe
 from mien.data.dataset import Dataset
 from mien.study import measured
@@ -71,7 +70,7 @@ def study(
     _begin(out, ladder, settings, data)
     facts: Row = {"ladder": ladder.name, "about": ladder.about, "data": data.info.fingerprint, "seeds": count}
     facts |= {"settings": list(settings), "figure": ladder.figure, "date": time.strftime("%Y-%m-%d"), "steps": []}
-    rows = _rows_before(out, count)
+    rows = _rows_before(out, count, [one.step.name for one in planned])
     order = [step.name for step in ladder.steps]
     for one in planned:
         runs = _runs(data, one, out, watch, count)
@@ -85,26 +84,32 @@ def study(
     return facts
 
 
-def _rows_before(out: Path, seeds: int) -> dict[str, Row]:
-    """The rows of an earlier call with as many seeds, by the step's name."""
+def _rows_before(out: Path, seeds: int, planned: Collection[str]) -> dict[str, Row]:
+    """The rows of an earlier call with as many seeds, by the step's name.
+
+    Raises:
+        MienError: there are rows of steps that are not `planned` now, and of another number of seeds: one table cannot
+            hold both.
+    """
     path = out / FILE
     if not path.is_file():
         return {}
     before = _read(path, "seeds", "steps")
-    return {row["name"]: row for row in before["steps"]} if before["seeds"] == seeds else {}
+    rows = {row["name"]: row for row in before["steps"]}
+    if before["seeds"] == seeds:
+        return rows
+    others = [name for name in rows if name not in planned]
+    if others:
+        raise MienError(
+            f"{path}: has {', '.join(others)} with {before['seeds']} seeds, and {seeds} are asked for",
+            hint=f"--seeds {before['seeds']}, or all steps: leave out --step",
+        )
+    return {}
 
 
 def _read(path: Path, *keys: str) -> Row:
     """What an earlier call has written. Raises MienError when it is damaged or lacks one of the keys."""
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise MienError(f"{path}: damaged ({error})", hint="delete it; the same command then writes it anew") from None
-    if not isinstance(facts, dict) or any(key not in facts for key in keys):
-        raise MienError(
-            f"{path}: damaged, it lacks {' or '.join(keys)}", hint="delete it; the same command then writes it anew"
-        )
-    return facts
+    return read_table(path, *keys, hint="delete it; the same command then writes it anew")
 
 
 def _begin(out: Path, ladder: Ladder, settings: tuple[str, ...], data: Dataset) -> None:
@@ -145,9 +150,10 @@ def _ensembles(data: Dataset, one: Planned, out: Path, seeds: int) -> list[Row]:
     count, folder = one.step.snapshots or 0, out / one.trained
     shown, rows = ruled(data, one.data, out / "data"), []
     before = _read(folder / REPEATED, "runs")["runs"][:seeds] if (folder / REPEATED).is_file() else []
-    if not before:
+    if len(before) < seeds:
         raise MienError(
-            f"{folder}: no finished runs whose snapshots {one.step.name} could average",
+            f"{folder}: {len(before) or 'no'} finished runs whose snapshots {one.step.name} could average, "
+            f"{seeds} are asked for",
             hint=f"the same command with --step {one.trained} trains them",
         )
     for run in before:

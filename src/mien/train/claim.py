@@ -6,7 +6,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -40,14 +40,31 @@ def claimed(run: RunDir, *, is_first: bool) -> Iterator[None]:
     if not is_first or fcntl is None:
         yield
         return
-    run.path.mkdir(parents=True, exist_ok=True)
-    path = run.path / LOCK
-    with path.open("a+", encoding="utf-8") as file:
-        _lock(file, path)
+    is_new, path = not run.path.exists(), run.path / LOCK
+    with _locked(path):
         try:
             yield
         finally:
             path.unlink(missing_ok=True)
+            if is_new:  # and nothing was written there: as it was
+                with suppress(OSError):
+                    run.path.rmdir()
+
+
+def _locked(path: Path) -> IO[str]:
+    """The lock's file, open, ours, and still the one under that name: whoever had it before deletes it at the end."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # the folder went with the holder before
+            file = path.open("a+", encoding="utf-8")
+            try:
+                _lock(file, path)
+                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    return file
+            except BaseException:
+                file.close()
+                raise
+            file.close()
 
 
 def _lock(file: IO[str], path: Path) -> None:

@@ -41,6 +41,15 @@ def frozen_norms(model: nn.Module) -> set[str]:
     }
 
 
+def norms_at_work(model: nn.Module, parts: Sequence[str]) -> bool:
+    """Whether some batch norm takes statistics of its batch when parameters with `parts` in their names are frozen."""
+    for name, module in model.named_modules():
+        own = [f"{name}.{one}" for one, _ in module.named_parameters(recurse=False)]
+        if isinstance(module, BatchNorm) and not (own and all(any(part in one for part in parts) for one in own)):
+            return True
+    return False
+
+
 def check_freeze(model: nn.Module, parts: Sequence[str], *, phase: int) -> None:
     """Raises MienError when a part is in no parameter's name, or nothing is left to learn."""
     for part in parts:

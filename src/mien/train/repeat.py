@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ import numpy as np
 
 from mien.core import recipe as recipes
 from mien.core.errors import MienError
-from mien.core.files import write_json, write_text
+from mien.core.files import read_table, write_json, write_text
 from mien.core.recipe import Recipe
 from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
@@ -30,6 +29,7 @@ FILE, TABLE = "repeat.json", "repeat.csv"
 Row = dict[str, Any]
 # What is summed up over the runs, of the last epoch and of the best one.
 FIGURES = ("val_accuracy", "val_loss", "val_ferplus_accuracy", "train_eval_accuracy")
+_KEYS = {"name", "seed", "fold"}  # of every row
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,13 @@ def repeat(
     _require_sense(recipe, seeds, folds)
     first = Machine(recipe.train).is_first
     facts = {"recipe": recipe.model_dump(mode="json"), "data": data.info.fingerprint, "folds": folds}
-    rows: list[Row] = _begun(out, facts)
+    before = _begun(out, facts, recipe)
+    rows = before or []
     known = {(row["seed"], row["fold"]) for row in rows}
-    divided = data if folds is None else with_folds(data, out, folds, seed=recipe.train.seed, write=first)
+    divided = data
+    if folds is not None:
+        # Folds of a start from which no training came are those of another seed or number, maybe.
+        divided = with_folds(data, out, folds, seed=recipe.train.seed, write=first, anew=before is None)
     if first and not rows:
         write_json(out / FILE, {**facts, "runs": [], "summary": {}})
     for member in members(recipe, seeds=seeds, folds=folds):
@@ -109,27 +113,35 @@ def _require_sense(recipe: Recipe, seeds: int, folds: int | None) -> None:
         )
 
 
-def _begun(out: Path, facts: Row) -> list[Row]:
-    """The rows of members that are finished.
+def _begun(out: Path, facts: Row, recipe: Recipe) -> list[Row] | None:
+    """The rows of members that are finished; None where no training has begun.
 
     Raises:
-        MienError: they, or one that is under way, belong to something else.
+        MienError: they, or one that is under way, belong to something else, or the file is damaged.
     """
-    path = out / FILE
+    path, begun = out / FILE, any(out.glob("*/recipe.toml"))
     if not path.is_file():
-        return []
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise MienError(f"{path}: damaged ({error})", hint="choose another --out, or delete it with its runs") from None
-    # A key of recipes that is newer than the file has its default there.
-    told["recipe"] = recipes.build(told["recipe"], source=str(path)).model_dump(mode="json")
-    if not told["runs"] and not any(out.glob("*/recipe.toml")):
-        return []  # what was asked for then could not even begin
-    for key, value in facts.items():
-        if told.get(key) != value:
+        return [] if begun else None
+    told = _told(path)
+    if not told["runs"] and not begun:
+        return None  # what was asked for then could not even begin
+    own = recipes.build(told["recipe"], source=str(path), begun=True)
+    same = {"recipe": _deciding(own) == _deciding(recipe)}
+    same |= {key: told[key] == value for key, value in facts.items() if key != "recipe"}
+    for key, is_same in same.items():
+        if not is_same:
             raise MienError(f"{out}: its runs have another {key}", hint="choose another --out")
     return list(told["runs"])
+
+
+def _told(path: Path) -> Row:
+    """What repeat.json holds. Raises MienError when it is damaged."""
+    hint = "choose another --out, or delete it with its runs"
+    told = read_table(path, "recipe", "data", "folds", "runs", hint=hint)
+    rows = told["runs"] if isinstance(told["runs"], list) else [None]
+    if not isinstance(told["recipe"], dict) or not all(isinstance(row, dict) and row.keys() >= _KEYS for row in rows):
+        raise MienError(f"{path}: damaged, its recipe or its runs are not as mien writes them", hint=hint)
+    return told
 
 
 def _found(member: Member, recipe: Recipe, out: Path) -> Member:
@@ -145,15 +157,16 @@ def _train(data: Dataset, recipe: Recipe, out: Path, member: Member, watch: Call
     shown = data if member.fold is None else take_fold(data, member.fold)
     run, watcher = RunDir(out / member.name), watch(seeded, member.name)
     begun = run.recipe.is_file()
-    if begun and _timeless(recipes.read(str(run.recipe))) != _timeless(seeded):
+    if begun and _deciding(recipes.read_own(run.recipe)) != _deciding(seeded):
         raise MienError(f"{run.path}: was begun with another recipe", hint="choose another --out, or move it away")
     finished = resume(run, shown, watcher) if begun else train(shown, seeded, run.path, watcher)
     return _row(member, finished.progress)
 
 
-def _timeless(recipe: Recipe) -> Recipe:
-    """A recipe but for how often it saves, which decides nothing."""
-    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"checkpoint_minutes": 0})})
+def _deciding(recipe: Recipe) -> Recipe:
+    """A recipe but for what decides nothing: its name, what is said about it, and how often it saves."""
+    timeless = recipe.train.model_copy(update={"checkpoint_minutes": 0})
+    return recipe.model_copy(update={"name": "", "about": "", "train": timeless})
 
 
 def _row(member: Member, progress: Progress) -> Row:

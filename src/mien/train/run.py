@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import torch
 
 from mien.core import recipe as recipes
 from mien.core.errors import MienError
@@ -52,14 +55,17 @@ def train(data: Dataset, recipe: Recipe, out: Path, watcher: Watcher, *, tell: T
         tell: called with how many pictures the teachers have answered, and of how many.
 
     Raises:
-        MienError: `out` exists, the device is not there, the recipe does not fit the data, or the loss is not finite.
+        MienError: `out` exists, another process trains there, the device is not there or has too little memory, the
+            recipe does not fit the data, or the loss is not finite.
     """
     machine, run = Machine(recipe.train), RunDir(out)
-    left = leftovers(run) if machine.is_first else {}
-    parts, learner = prepare(data, recipe, run, machine, tell=tell)
-    with claimed(run, is_first=machine.is_first):
+    if machine.is_first:
+        leftovers(run)  # what is taken is refused without a claim, which would write in it
+    with claimed(run, is_first=machine.is_first), _within_memory(recipe):
+        left = leftovers(run) if machine.is_first else {}
+        # It writes in the folder already.
+        parts, learner = prepare(data, recipe, run, machine, tell=tell)
         if machine.is_first:
-            leftovers(run)  # again: another training may have begun there meanwhile
             clear(left)
             # The recipe makes the folder a run, so it comes when everything that a resume needs is there.
             checkpoint.save(run.resume, learner, Progress())
@@ -88,10 +94,10 @@ def resume(
         begin: called with where the run stands, before the first step; not for a run that is complete.
 
     Raises:
-        MienError: no run, other data than it was trained on, another process at work on it, fewer epochs than it has,
-            or a setting that would make the result dishonest.
+        MienError: no run, other data than it was trained on, another process at work on it, fewer epochs than it has, a
+            setting that would make the result dishonest, or too little memory.
     """
-    recipe = changed(recipes.read(str(run.require().recipe)), settings)
+    recipe = changed(recipes.read_own(run.require().recipe), settings)
     trained_on = str(run.read_json(run.data).get("fingerprint"))
     if trained_on != data.info.fingerprint:
         raise MienError(
@@ -100,11 +106,12 @@ def resume(
         )
     before = run.read_json(run.environment)
     machine = Machine(recipe.train.model_copy(update={"precision": before.get("precision", "auto")}))
-    with claimed(run, is_first=machine.is_first):
+    with claimed(run, is_first=machine.is_first), _within_memory(recipe):
         parts, learner = prepare(data, recipe, run, machine, fresh=False)
         progress = checkpoint.load(run.resume, learner)
         _require_epochs(recipe, progress)
-        if any(_key(setting) in PROLONGING for setting in settings):
+        prolonged = any(_key(setting) in PROLONGING for setting in settings)
+        if prolonged:
             progress.stopped, progress.waited = False, 0
         complete = progress.stopped or progress.epoch == recipe.train.epochs
         if begin is not None and not complete:
@@ -113,8 +120,24 @@ def resume(
             remove_temporaries(run.path)
             now = {**environment(machine), "from_epoch": progress.epoch, "from_step": progress.step}
             write_environment(run, {**before, "resumed": [*before.get("resumed", []), now]})
+            if prolonged:  # before the recipe says so: killed in its next epoch, the run would else be complete again
+                checkpoint.save(run.resume, learner, progress)
             write_recipe(run, recipe)
         return replace(_fitted(parts, learner, progress, watcher), was_complete=complete)
+
+
+@contextmanager
+def _within_memory(recipe: Recipe) -> Iterator[None]:
+    """Raises MienError where the device has too little memory for what is done here."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        batch, measured = recipe.train.batch_size, recipe.train.eval_batch_size
+        raise MienError(
+            f"the device has too little memory for train.batch_size = {batch} or eval_batch_size = {measured} "
+            f"({str(error).partition('. ')[0]})",
+            hint="a new run with a smaller train.batch_size, or train.eval_batch_size where the measuring fails",
+        ) from None
 
 
 def _fitted(parts: Parts, learner: Learner, progress: Progress, watcher: Watcher) -> Finished:
@@ -140,6 +163,8 @@ def changed(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     Raises:
         MienError: any other setting, or phases that the epochs do not reach.
     """
+    if not settings:
+        return recipe
     tree = recipes.apply_settings(recipes.to_tree(recipe), settings)
     recipes.check_keys(tree, source="--set")  # a mistyped key is no key that must not change
     for setting in settings:

@@ -14,11 +14,10 @@ from mien.core.phases import Phase
 from mien.data.sampling import Sampling
 from mien.train.batches import Batches, Pictures
 from mien.train.checkpoint import Progress
-from mien.train.freeze import check_freeze, freeze
+from mien.train.freeze import check_freeze, freeze, norms_at_work
 from mien.train.inputs import reduced_sides
 from mien.train.machine import Machine
 from mien.train.mining import examine, hardest
-from mien.train.norms import BatchNorm
 from mien.train.objective import Objective
 from mien.train.phase_rows import PhaseRows
 from mien.train.step import Learner, Step
@@ -67,7 +66,6 @@ class Stages:
             MienError: too few pictures, also for each process, a size that the net does not take, or parts of names
                 that are not there.
         """
-        self._check_shares()
         for phase in self.phases:
             check_freeze(self.evaluated, phase.config.freeze, phase=phase.number)
             if phase.config.size is not None:
@@ -77,6 +75,7 @@ class Stages:
             if is_hard and not able.any():
                 raise MienError(f"phase {phase.number}: pictures = hard needs labels, not votes alone")
             self._batches(phase, np.flatnonzero(able))
+            self._check_share(phase)
 
     def at(self, learner: Learner, progress: Progress) -> Stage:
         """The stage of the epoch that comes next; a new phase is entered."""
@@ -89,10 +88,10 @@ class Stages:
         """Whether no other phase follows."""
         return phase is self.phases[-1]
 
-    def _check_shares(self) -> None:
-        """Refuse single pictures for each process where the net has batch norms: one picture has no variance."""
-        batch, world = self.phases[0].recipe.train.batch_size, self.machine.processes
-        if batch // world < 2 and any(isinstance(module, BatchNorm) for module in self.evaluated.modules()):
+    def _check_share(self, phase: Phase) -> None:
+        """Refuse single pictures for each process where batch norms are at work: one picture has no variance."""
+        batch, world = phase.recipe.train.batch_size, self.machine.processes
+        if batch // world < 2 and norms_at_work(self.evaluated, phase.config.freeze):
             raise MienError(
                 f"train.batch_size = {batch} leaves each of {world} processes one picture, and batch norms need two",
                 hint=f"train.batch_size of at least {2 * world}, or fewer processes",
@@ -166,6 +165,8 @@ class Stages:
         try:
             channels = self.pictures.images.shape[1]
             self.evaluated(torch.zeros(1, channels, *fed, device=self.machine.device))
+        except torch.OutOfMemoryError:
+            raise  # no word on the size
         except (RuntimeError, AssertionError, ValueError) as error:
             raise MienError(
                 f"phase {number}: the net takes no pictures of {fed[0]}×{fed[1]} px ({error})",

@@ -129,8 +129,9 @@ def start_whitening(net: nn.Module, inputs: Tensor) -> None:
     if conv is None or conv.groups != 1 or conv.out_channels < needed:
         found = f"{conv.out_channels} outputs, {needed} are needed" if conv is not None else "no convolution"
         raise MienError(f"model.start_whitening: the net's first layer has {found}", hint="widen it, or leave it out")
-    patches = nn.functional.unfold(inputs, conv.kernel_size).transpose(1, 2).flatten(0, 1).double()
+    # On the CPU, since MPS has no float64.
+    patches = nn.functional.unfold(inputs.cpu(), conv.kernel_size).transpose(1, 2).flatten(0, 1).double()
     values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
     kernels = (vectors.T / (values.clamp_min(0) + _SMOOTH).sqrt()[:, None]).view(-1, *conv.weight.shape[1:])
     with torch.no_grad():
-        conv.weight[:needed] = torch.cat([kernels, -kernels]).to(conv.weight.dtype)
+        conv.weight[:needed] = torch.cat([kernels, -kernels]).to(conv.weight)

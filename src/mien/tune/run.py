@@ -25,8 +25,10 @@ from mien.train.checkpoint import NAME, Progress
 from mien.train.loop import Watcher
 from mien.train.run import resume, train
 from mien.tune import slots
+from mien.tune.folder import claim
 from mien.tune.space import Key, Space, Value
 from mien.tune.space import recipe as recipe_of
+from mien.tune.storage import StorageLostError, retried
 
 BEATS_PER_GRACE = 6
 Watch = Callable[[Recipe, str], Watcher]
@@ -38,7 +40,8 @@ class Patience:
     """How losses are noticed and what is done about them.
 
     Attributes:
-        grace: seconds without a beat after which a trial counts as lost.
+        grace: seconds without a beat after which a trial counts as lost, and without an answer after which the storage
+            does.
         attempts: at a slot that may be lost, so that a trial that kills its process does not do so for ever.
         poll: seconds between looks while only others are at work.
     """
@@ -56,35 +59,47 @@ def work(
     Any number of processes, on any number of machines, may do this on one study at the same time; see `slots` for
     why none loses or repeats a trial. A trial that was lost goes on from its last saved state where its folder can be
     read, and begins anew elsewhere.
+
+    Raises:
+        MienError: `out` is another search's, or the storage has not answered for as long as `patience` has grace.
     """
     patience, done = patience or Patience(), 0
     watchman = slots.Watchman(study, patience.grace)
-    while slots.left(study, space.points, attempts=patience.attempts):
-        watchman.look()
-        slots.write_missing(study, space.points, attempts=patience.attempts)
-        trial = slots.take(study)
+    retried(patience.grace, lambda: claim(out, study, space, attempts=patience.attempts))
+    while retried(patience.grace, lambda: slots.left(study, space.points, attempts=patience.attempts)):
+        trial = retried(patience.grace, lambda: _next(study, space, watchman, attempts=patience.attempts))
         if trial is None:
             time.sleep(patience.poll)
             continue
         with slots.beating(trial, patience.grace / BEATS_PER_GRACE):
-            done += _do(data, space, study, trial, out, watch)
+            done += _do(data, space, trial, out, watch, patience.grace)
     return done
 
 
-def _do(data: Dataset, space: Space, study: optuna.Study, trial: Trial, out: Path, watch: Watch) -> bool:
+def _next(study: optuna.Study, space: Space, watchman: slots.Watchman, *, attempts: int) -> Trial | None:
+    """A trial to train, after looking for lost ones; None while only others are at work."""
+    watchman.look()
+    slots.write_missing(study, space.points, attempts=attempts)
+    return slots.take(study)
+
+
+def _do(data: Dataset, space: Space, trial: Trial, out: Path, watch: Watch, grace: float) -> bool:
     """Train one trial and tell what came of it; False if it has no result."""
-    slot = trial.user_attrs[slots.SLOT]
+    study, slot = trial.study, trial.user_attrs[slots.SLOT]
     # A sampler of its own for each slot: processes with one seed would all begin with the same points.
     study.sampler = optuna.samplers.TPESampler(seed=1000 * space.seed + slot)
     try:
-        state, value = _train(data, space, trial, out, watch)
-        return slots.tell(study, trial, value, state)
+        state, value = _train(data, space, trial, out, watch, grace)
+        return retried(grace, lambda: slots.tell(study, trial, value, state))
     except (UpdateFinishedTrialError, _LostError):
         return False  # declared lost meanwhile: another process has the slot
+    except StorageLostError:
+        raise  # nothing can be told; others notice by the beat that is missing
     except MienError as error:
+        message = error.message
         with suppress(UpdateFinishedTrialError):  # declared lost meanwhile: this failure is nobody's result
-            trial.set_user_attr(slots.ERROR, error.message)
-            slots.fail(study, trial.number)
+            retried(grace, lambda: trial.set_user_attr(slots.ERROR, message))
+            retried(grace, lambda: slots.fail(study, trial.number))
         return False
     except (KeyboardInterrupt, SystemExit):
         slots.free(study, trial)  # at once, for another process or the next call
@@ -94,13 +109,16 @@ def _do(data: Dataset, space: Space, study: optuna.Study, trial: Trial, out: Pat
         raise
 
 
-def _train(data: Dataset, space: Space, trial: Trial, out: Path, watch: Watch) -> tuple[TrialState, float | None]:
+def _train(
+    data: Dataset, space: Space, trial: Trial, out: Path, watch: Watch, grace: float
+) -> tuple[TrialState, float | None]:
     """A trial's training, fresh or gone on with; COMPLETE with its figure or PRUNED."""
-    recipe = recipe_of(space, {name: suggest(trial, name, key) for name, key in space.keys.items()})
+    point = retried(grace, lambda: {name: suggest(trial, name, key) for name, key in space.keys.items()})
+    recipe = recipe_of(space, point)
     slot, attempt = trial.user_attrs[slots.SLOT], trial.user_attrs[slots.ATTEMPT]
     run, *earlier = (RunDir(out / "trials" / f"{slot:04d}-{number}") for number in range(attempt, 0, -1))
     begun = _inherit(run, earlier)
-    watcher = _Reporting(watch(recipe, f"trial {slot}"), trial, epochs=recipe.train.epochs)
+    watcher = _Reporting(watch(recipe, f"trial {slot}"), trial, epochs=recipe.train.epochs, grace=grace)
     try:
         if begun:
             for row in _history(run):
@@ -135,8 +153,8 @@ def suggest(trial: Trial, name: str, key: Key) -> Value:
     if key.choices:
         return cast(Value, trial.suggest_categorical(name, key.choices))  # it has no None among its choices
     low, high = key.low or 0, key.high or 0
-    if isinstance(low, int) and isinstance(high, int):
-        return trial.suggest_int(name, low, high, log=key.log)
+    if key.is_whole:
+        return trial.suggest_int(name, int(low), int(high), log=key.log)
     return trial.suggest_float(name, low, high, log=key.log)
 
 
@@ -144,9 +162,12 @@ def _inherit(run: RunDir, earlier: list[RunDir]) -> bool:
     """Copy the folder of the last attempt that can be gone on with; the process that had it may still be alive.
 
     An attempt may have ended before it had copied that of the one before, so all are looked through, the last first.
+
+    Raises:
+        MienError: there is something under its name already, which this search has not made: attempts are counted up.
     """
     if run.path.exists():
-        shutil.rmtree(run.path)
+        raise MienError(f"{run.path}: exists already, and is not of this search", hint="choose another --out")
     before = next((one for one in earlier if one.recipe.is_file() and (one.resume / NAME).is_file()), None)
     if before is None:
         return False
@@ -167,8 +188,8 @@ class _LostError(Exception):
 class _Reporting:
     """A watcher that also reports each epoch, and ends a training that is not worth going on with."""
 
-    def __init__(self, inner: Watcher, trial: Trial, *, epochs: int) -> None:
-        self.inner, self.trial, self.epochs = inner, trial, epochs
+    def __init__(self, inner: Watcher, trial: Trial, *, epochs: int, grace: float = 0) -> None:
+        self.inner, self.trial, self.epochs, self.grace = inner, trial, epochs, grace
 
     def step(self, progress: Progress, *, waited: float) -> None:
         self.inner.step(progress, waited=waited)
@@ -177,11 +198,11 @@ class _Reporting:
         self.inner.epoch(row)
         self.report(row)
         # After the last epoch there is nothing left to save by giving up.
-        if int(row["epoch"]) < self.epochs and self.trial.should_prune():
+        if int(row["epoch"]) < self.epochs and retried(self.grace, self.trial.should_prune):
             raise optuna.TrialPruned
 
     def report(self, row: Figures) -> None:
         try:
-            self.trial.report(judged(row), int(row["epoch"]))
+            retried(self.grace, lambda: self.trial.report(judged(row), int(row["epoch"])))
         except UpdateFinishedTrialError:
             raise _LostError from None

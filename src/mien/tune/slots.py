@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,7 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mien.tune.space import Value
 
-SLOT, ATTEMPT, BEAT, ERROR, FREED = "slot", "attempt", "beat", "error", "freed"
+SLOT, ATTEMPT, BEAT, ERROR, FREED, SEARCH = "slot", "attempt", "beat", "error", "freed", "search"
 
 
 def counted(trials: list[FrozenTrial]) -> dict[int, FrozenTrial]:
@@ -42,6 +43,18 @@ def counted(trials: list[FrozenTrial]) -> dict[int, FrozenTrial]:
         if known is None or trial.user_attrs[ATTEMPT] > known.user_attrs[ATTEMPT]:
             found[slot] = trial
     return found
+
+
+def identity(study: optuna.Study) -> dict[str, str] | None:
+    """What a study is known by, whatever its storage is called: its name and the token of its first ticket.
+
+    None before it has one; those of an earlier mien have no token.
+    """
+    trials = study.get_trials(deepcopy=False)
+    if not trials:
+        return None
+    first = min(trials, key=lambda t: t.number)
+    return {"study": study.study_name, "search": first.user_attrs.get(SEARCH, "")}
 
 
 def is_lost(trial: FrozenTrial) -> bool:
@@ -63,12 +76,12 @@ def write_missing(study: optuna.Study, points: Sequence[Mapping[str, Value]], *,
 
     A trial that was lost `attempts` times, or that failed by an error of its own, is not tried again.
     """
-    trials = study.get_trials(deepcopy=False)
+    trials, token = study.get_trials(deepcopy=False), uuid.uuid4().hex
     found, lost = counted(trials), losses(trials)
     for slot, point in enumerate(points):
         trial = found.get(slot)
         if trial is None:
-            study.enqueue_trial(dict(point), user_attrs={SLOT: slot, ATTEMPT: 1})
+            study.enqueue_trial(dict(point), user_attrs={SLOT: slot, ATTEMPT: 1, SEARCH: token})
         elif is_lost(trial) and lost[slot] < attempts:
             # What the search had chosen is kept: the slot is the same trial.
             again = {**point, **trial.system_attrs.get("fixed_params", {}), **trial.params}

@@ -161,7 +161,7 @@ def _corners(space: Space) -> list[Point]:
 
 def recipe(space: Space, point: Point) -> Recipe:
     """The recipe of a point. Raises MienError when it does not stand."""
-    return recipes.read(space.recipe, (*space.set, *(_setting(name, value) for name, value in point.items())))
+    return recipes.read(space.recipe, (*space.set, *(setting(name, value) for name, value in point.items())))
 
 
 def longest(space: Space) -> int:
@@ -172,6 +172,6 @@ def longest(space: Space) -> int:
     return max((math.ceil(value) for value in found if isinstance(value, int | float)), default=own)
 
 
-def _setting(name: str, value: Value) -> str:
+def setting(name: str, value: Value) -> str:
     """`key=value` as --set reads it, strings quoted: a net's option may be called none."""
     return f"{name}={tomli_w.dumps({'v': value}).partition('=')[2].strip()}"

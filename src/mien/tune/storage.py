@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 from optuna.exceptions import StorageInternalError
@@ -18,7 +19,33 @@ from mien.core.recipe import Recipe
 from mien.tune.space import Space, longest
 
 _TRIES, _BETWEEN = 8, 0.5
+_T = TypeVar("_T")
 _SQLITE_SECONDS = 120
+
+
+class StorageLostError(MienError):
+    """The storage does not answer any more, which is nobody's result."""
+
+
+def retried(seconds: float, call: Callable[[], _T]) -> _T:
+    """What a call to the storage gives; a server that restarts is asked again for so many seconds.
+
+    The call may come twice where only its answer was lost, so it has to be one for which that is no harm.
+
+    Raises:
+        StorageLostError: it did not answer in that time.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return call()
+        except (SQLAlchemyError, StorageInternalError) as error:
+            if time.monotonic() >= end:
+                raise StorageLostError(
+                    f"the storage of the search has not answered for {seconds:g} s ({_told(error)})",
+                    hint="the same command goes on, once it is there again",
+                ) from None
+            time.sleep(min(_BETWEEN, seconds))
 
 
 def open_study(space: Space, fingerprint: str, *, url: str) -> optuna.Study:
@@ -47,7 +74,7 @@ def open_study(space: Space, fingerprint: str, *, url: str) -> optuna.Study:
         if _noted(study, name, default=text) != text:
             raise MienError(
                 f"{_without_password(url)}: the study {space.name!r} there has another {name}",
-                hint="name = … in the space, or another --out",
+                hint="another --out" if url.startswith("sqlite") else "another --out, and name = … in the space",
             )
         study.set_user_attr(name, text)
     return study
@@ -91,13 +118,17 @@ def _storage(url: str) -> optuna.storages.RDBStorage:
 
 
 def _unreadable(url: str, error: Exception) -> MienError:
-    told = str(getattr(error, "orig", None) or type(error).__name__)
+    told = _told(error)
     if not url.startswith("sqlite"):
         return MienError(f"--storage {_without_password(url)}: {told}", hint="is the server there?")
     return MienError(
         f"{make_url(url).database}: no storage of a search, or damaged ({told})",
-        hint="move it away to begin anew, or choose another --out",
+        hint="choose another --out to begin anew",
     )
+
+
+def _told(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or type(error).__name__)
 
 
 def _without_password(url: str) -> str:
