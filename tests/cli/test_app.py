@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+import torch
 
 from mien import __version__
 from mien.cli import app
@@ -79,6 +81,20 @@ def test_every_help_looks_alike(verb: str, capsys: pytest.CaptureFixture[str]) -
 )
 def test_an_error_of_the_system_names_the_file_that_was_given(error: OSError, told: str) -> None:
     assert str(system_error(error)).startswith(told)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to …")])
+def test_too_little_memory_is_told_with_a_way_out(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr("mien.data.dataset.load", refused)
+    assert run(["doctor", "mien-s", "set"]) == 2
+    told, hint = capsys.readouterr().err.splitlines()
+    assert told == ("mien: too little memory" + (" (CUDA out of memory)" if str(error) else ""))
+    assert "train.batch_size" in hint
 
 
 def test_characters_that_the_terminal_lacks_are_escaped() -> None:

@@ -16,6 +16,7 @@ from mien.data.audit.label_quality import judge
 from mien.data.dataset import Dataset, describe, make_table
 from mien.train import crossval
 from mien.train.crossval import Plan, fitted, out_of_fold, reduced
+from mien.train.fold_store import FACTS, FoldStore
 
 TINY = [
     "model.options={ widths = '8,16', blocks = '0,0' }",
@@ -150,3 +151,14 @@ def test_small_sets_get_smaller_batches_and_as_many_steps() -> None:
 def test_a_handful_of_pictures_cannot_be_judged(bar_set: Dataset, plan: Plan, tmp_path: Path) -> None:
     with pytest.raises(MienError, match="160 labelled pictures are too few for 20 folds"):
         out_of_fold(bar_set, tmp_path, groups=ALONE, plan=replace(plan, folds=20))
+
+
+def test_files_that_only_have_the_names_of_folds_stay(tmp_path: Path) -> None:
+    own = tmp_path / "fold-0.npy"
+    own.write_bytes(b"of the user")
+    with pytest.raises(MienError, match=r"fold-0\.npy is in the way"):
+        FoldStore(tmp_path, {"a": 1}).open()
+    assert own.read_bytes() == b"of the user"
+    (tmp_path / FACTS).write_text("{}", encoding="utf-8")
+    FoldStore(tmp_path, {"a": 1}).open()
+    assert not own.exists()

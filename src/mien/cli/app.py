@@ -13,7 +13,7 @@ import typer
 
 from mien import __version__
 from mien.cli.output import UNREAD, drop_unread, flush, harmless, tolerate_any_text
-from mien.cli.usage import Verbs, system_error, usage_error
+from mien.cli.usage import Verbs, memory_error, system_error, usage_error
 from mien.core.errors import MienError, MissingExtraError
 
 _SECONDS_OF_THE_FIRST = 10  # launchers look for processes that have ended ten times a second
@@ -131,7 +131,13 @@ def _run(arguments: list[str]) -> int:
         return 2
     except (typer.Abort, KeyboardInterrupt):
         return 130
+    except MemoryError as error:
+        _tell(memory_error(error))
+        return 2
     except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's own, of a GPU
+            _tell(memory_error(error))
+            return 2
         # Typer's own usage errors know how to show themselves; anything else is a defect and keeps its trace.
         if not hasattr(error, "show"):
             raise

@@ -94,6 +94,15 @@ def _plain(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
+def memory_error(error: Exception) -> MienError:
+    """What does not fit into the memory of the machine or of its GPU, by the first sentence of who was refused it."""
+    first = str(error).partition(". ")[0]
+    return MienError(
+        f"too little memory{f' ({first})' if first else ''}",
+        hint="fewer pictures at a time: --batch-size, or train.batch_size and train.eval_batch_size of a recipe",
+    )
+
+
 def system_error(error: OSError) -> MienError:
     """What the operating system refuses, with the file as the user calls it and the way out where there is one."""
     name = error.filename2 or error.filename

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.core.errors import MienError
 from mien.core.files import atomic_path, write_json
 
 Probabilities = NDArray[np.float32]
@@ -30,14 +31,24 @@ class FoldStore:
     facts: Mapping[str, Any]
 
     def open(self) -> None:
-        """Make the folder ready: answers that belong to other facts are removed."""
+        """Make the folder ready: answers that belong to other facts are removed.
+
+        Raises:
+            MienError: there are files of that name that mien did not write.
+        """
         path = self.folder / FACTS
         try:
             same = json.loads(path.read_text(encoding="utf-8")) == self.facts
         except (OSError, ValueError):
             same = False
         if not same:
-            for old in self.folder.glob("fold-*.npy"):
+            found = sorted(self.folder.glob("fold-*.npy"))
+            if found and not path.is_file():
+                raise MienError(
+                    f"{found[0]} is in the way, and no {FACTS} beside it says that mien wrote it",
+                    hint="move it, or choose another --out",
+                )
+            for old in found:
                 old.unlink()
             write_json(path, self.facts)
 
