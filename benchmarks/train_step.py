@@ -1,6 +1,6 @@
 """Training speed: mien end to end against the bare step, and against Keras on TensorFlow.
 
-    python benchmarks/train_step.py [--net emotion-net] [--batch 64] [--steps 30] [--rounds 5] [--keras]
+    python benchmarks/train_step.py [--net emotion-net] [--batch 64] [--steps 60] [--rounds 5] [--keras]
 
 bare       forward, loss, backward, update of the same net on one prepared batch that never changes
 end to end the loop of `mien train`: shuffled batches, augmentation, two checks of finiteness, averages, bookkeeping

@@ -20,7 +20,13 @@ from mien.data.rejects import FILE_NAME as REJECTS_FILE
 from mien.data.sizing import Colour
 from mien.data.target import SHOW
 
-app = typer.Typer(cls=Verbs, no_args_is_help=True, rich_markup_mode=None, help="Import, show and export data sets.")
+app = typer.Typer(
+    cls=Verbs,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Import, show and export data sets.",
+)
 _FORMATS = ", ".join(form.name for form in FORMATS)
 _WRITTEN = ", ".join(form.name for form in WRITTEN)
 app.command("audit")(data_audit.command)

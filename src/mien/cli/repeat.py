@@ -37,7 +37,7 @@ def command(
     out: Path | None = typer.Option(None, "--out", "-o", help="Folder (default: runs/repeat-RECIPE-DATE-TIME)."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
 ) -> None:
-    """Train the same recipe with several seeds, on several folds, or both. The same command goes on after a break."""
+    """Train the same recipe with several seeds, on several folds, or both. The same command goes on, with --out."""
     chosen = recipes.read(recipe, settings)
     # Loaded only now: a wrong key is answered at once, before torch takes its seconds.
     from mien.data import dataset

@@ -32,7 +32,7 @@ def command(
     dry: bool = typer.Option(False, "--dry-run", help="Check every recipe, list the steps, train nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
 ) -> None:
-    """Train the steps of a ladder with several seeds and compare each with the one before. Goes on after a break."""
+    """Train the steps of a ladder with several seeds and compare each with the one before. Goes on, with --out."""
     from mien.study import ladder as ladders
 
     if ladder is None:

@@ -12,7 +12,7 @@ from mien.core.errors import MienError
 
 @dataclass(frozen=True)
 class RunDir:
-    """Paths of a run folder (see docs/design.md); creates nothing by itself."""
+    """Paths of a run folder (see docs/training.md); creates nothing by itself."""
 
     path: Path
 
@@ -75,10 +75,6 @@ class RunDir:
     @property
     def evaluation(self) -> Path:
         return self.path / "eval"
-
-    @property
-    def plots(self) -> Path:
-        return self.path / "plots"
 
     @property
     def exported(self) -> Path:

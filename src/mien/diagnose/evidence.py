@@ -52,7 +52,7 @@ class Evidence:
 
     Attributes:
         recipe: how the run was trained.
-        history: columns (epochs,) by name, see docs/training.md.
+        history: columns (epochs,) of `history.csv`, see docs/training.md.
         health: columns (epochs,) of `health.csv`, with `dead:LAYER` and `spread:LAYER`.
         counts: split → label → pictures.
         diverged: epoch, step and message where the loss was not finite.

@@ -62,11 +62,7 @@ def study(
             settings or other data.
     """
     planned, count = plan(ladder, settings, only), seeds or ladder.seeds
-    if (data.label[data.rows("val")] < 0).all():
-        raise MienError(
-            f"{data.path}: no picture of val has a label, and a study compares by the labels",
-            hint="import a source with labels; mien tune also chooses by FER+ votes",
-        )
+    _require_labels(data)
     _begin(out, ladder, settings, data)
     facts: Row = {"ladder": ladder.name, "about": ladder.about, "data": data.info.fingerprint, "seeds": count}
     facts |= {"settings": list(settings), "figure": ladder.figure, "date": time.strftime("%Y-%m-%d"), "steps": []}
@@ -82,6 +78,14 @@ def study(
         if told is not None:
             told(facts)
     return facts
+
+
+def _require_labels(data: Dataset) -> None:
+    if (data.label[data.rows("val")] < 0).all():
+        raise MienError(
+            f"{data.path}: no picture of val has a label, and a study compares by the labels",
+            hint="import a source with labels; mien tune also chooses by FER+ votes",
+        )
 
 
 def _rows_before(out: Path, seeds: int, planned: Collection[str]) -> dict[str, Row]:
