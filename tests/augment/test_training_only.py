@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ SOURCES = Path(__file__).parents[2] / "src"
 WITHOUT = ("core", "evaluate", "diagnose", "deploy", "serve", "faces", "video", "models", "train.measure")
 
 
+@cache
 def modules() -> dict[str, set[str]]:
     """What each module of mien names in an import, anywhere in it."""
     found = {}

@@ -61,10 +61,10 @@ def small() -> Callable[..., Recipe]:
 
 
 @pytest.fixture
-def same_after_a_kill(bar_set: Dataset, tmp_path: Path) -> Callable[..., None]:
-    """Checks that a run killed after so many steps and resumed equals one never killed: history and weights."""
+def same_after_a_kill(bar_set: Dataset, tmp_path: Path) -> Callable[..., Progress]:
+    """Checks that a run killed after so many steps and resumed equals one never killed: figures and weights."""
 
-    def check(recipe: Recipe, *steps: int, folders: tuple[str, ...] = ("weights",)) -> None:
+    def check(recipe: Recipe, *steps: int, folders: tuple[str, ...] = ("weights",)) -> Progress:
         recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"checkpoint_minutes": 1e-9})})
         straight = train(bar_set, recipe, tmp_path / "straight", Watched())
         for count in steps:
@@ -74,6 +74,8 @@ def same_after_a_kill(bar_set: Dataset, tmp_path: Path) -> Callable[..., None]:
             resumed = resume(RunDir(run), bar_set, Watched())
             assert resumed.progress.rows == straight.progress.rows
             assert resumed.progress.position == straight.progress.position
+            for name in ("history.csv", "health.csv"):
+                assert (run / name).read_text() == (tmp_path / "straight" / name).read_text()
             for folder in folders:
                 names = sorted(p.name for p in (tmp_path / "straight" / folder).glob("*.safetensors"))
                 assert names
@@ -81,5 +83,6 @@ def same_after_a_kill(bar_set: Dataset, tmp_path: Path) -> Callable[..., None]:
                 for name in names:
                     a, b = (read_weights(r / folder / name)[0] for r in (tmp_path / "straight", run))
                     assert all(torch.equal(a[key], b[key]) for key in a), name
+        return straight.progress
 
     return check

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,10 +12,15 @@ from torch import nn
 
 from mien.core.recipe import Recipe, TrainConfig
 from mien.core.recipe_keys import AverageConfig
+from mien.core.rundir import RunDir
+from mien.data.dataset import Dataset
 from mien.models.dropout import Dropout
+from mien.train import loop
 from mien.train.average import Ema, Swa, make_average
 from mien.train.machine import Machine
 from mien.train.norms import estimate_norms
+from mien.train.prepare import prepare
+from mien.train.run import train
 
 
 def net() -> nn.Sequential:
@@ -116,3 +123,22 @@ def test_norms_that_are_named_keep_their_statistics_and_single_pictures_are_take
     assert model[0].running_mean.item() == 0
     assert model[0].num_batches_tracked == 0
     assert model[3].num_batches_tracked == 20
+
+
+def test_norms_of_averages_are_estimated_on_so_many_pictures_as_the_recipe_says(
+    bar_set: Dataset, small, watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+
+    def counted(model: nn.Module, images: torch.Tensor, *more: Any, **keys: Any) -> None:
+        counts.append(len(images))
+        estimate_norms(model, images, *more, **keys)
+
+    monkeypatch.setattr(loop, "estimate_norms", counted)
+    recipe = small(train={"epochs": 2}, average={"swa_from_epoch": 2, "norm_pictures": 50})
+    train(bar_set, recipe, tmp_path / "r", watched())
+    assert counts == [50]  # in the second epoch
+    more = small(average={"swa_from_epoch": 2})
+    parts, _ = prepare(bar_set, more, RunDir(tmp_path / "s"), Machine(more.train))
+    assert parts.norms is not None
+    assert len(parts.norms) == len(bar_set.rows("train"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -101,14 +103,16 @@ def test_a_second_process_is_kept_out_until_the_first_has_ended_even_by_a_kill(
     train(bar_set, small(train={"epochs": 1}), tmp_path / "r", watched())
     run = RunDir(tmp_path / "r")
     words = [sys.executable, "-c", HOLDS, str(run.path)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(MienError, match=rf"process {holder.pid} on .* is training there"):
-            resume(run, bar_set, watched(), settings=["train.epochs=2"])
-        assert cli(["resume", str(run.path), "--set", "train.epochs=2"]) == 2
-        assert f"process {holder.pid}" in capsys.readouterr().err
-        holder.kill()
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(MienError, match=rf"process {holder.pid} on .* is training there"):
+                resume(run, bar_set, watched(), settings=["train.epochs=2"])
+            assert cli(["resume", str(run.path), "--set", "train.epochs=2"]) == 2
+            assert f"process {holder.pid}" in capsys.readouterr().err
+        finally:
+            os.killpg(holder.pid, signal.SIGKILL)  # not yet waited for, so the number is still its own
     assert (run.path / LOCK).is_file()
     assert resume(run, bar_set, watched(), settings=["train.epochs=2"]).progress.epoch == 2
     assert not (run.path / LOCK).exists()

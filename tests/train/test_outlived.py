@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,29 +24,42 @@ from mien.report.run_page import run_context
 from mien.train.run import resume, train
 
 
-@pytest.fixture
-def measured(
+@pytest.fixture(scope="module", autouse=True)
+def undrawn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Pictures are not drawn but empty."""
+    blank = tmp_path_factory.mktemp("blank") / "blank.png"
+    Image.new("L", (2, 2)).save(blank)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("mien.evaluate.plots", "mien.explain.mistakes"):
+            patch.setattr(f"{module}.save", lambda _, path: shutil.copy(blank, _made(path)))
+        for figure in ("evaluate.plots.confusion", "evaluate.plots.reliability"):
+            patch.setattr(f"mien.{figure}", lambda *_: None)
+        for sheet in ("loss_sheet", "pair_sheet"):
+            patch.setattr(f"mien.explain.mistakes.{sheet}", lambda *_: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def original(
+    undrawn: None,  # noqa: ARG001
     bar_set: Dataset,
     small: Callable[..., Recipe],
     watched: type[Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> RunDir:
-    """A run of one epoch that was evaluated, explained and diagnosed; its pictures are not drawn but empty."""
-    blank = tmp_path / "blank.png"
-    Image.new("L", (2, 2)).save(blank)
-    for module in ("mien.evaluate.plots", "mien.explain.mistakes"):
-        monkeypatch.setattr(f"{module}.save", lambda _, path: shutil.copy(blank, _made(path)))
-    for figure in ("evaluate.plots.confusion", "evaluate.plots.reliability"):
-        monkeypatch.setattr(f"mien.{figure}", lambda *_: None)
-    for sheet in ("loss_sheet", "pair_sheet"):
-        monkeypatch.setattr(f"mien.explain.mistakes.{sheet}", lambda *_: None)
-    run = RunDir(tmp_path / "run")
+    """A run of one epoch that was evaluated, explained and diagnosed; not to be changed."""
+    run = RunDir(tmp_path_factory.mktemp("original") / "run")
     train(bar_set, small(train={"epochs": 1, "events": False}), run.path, watched())
     assert mien(["eval", str(run.path), str(bar_set.path)]) == 0
     assert mien(["explain", str(run.path), "--only", "architecture", "--only", "mistakes"]) == 0
     assert mien(["diagnose", str(run.path)]) == 0
     return run
+
+
+@pytest.fixture
+def measured(original: RunDir, tmp_path: Path) -> RunDir:
+    """A copy of that run, of the test's own."""
+    return RunDir(shutil.copytree(original.path, tmp_path / "run"))
 
 
 def _made(path: Path) -> Path:

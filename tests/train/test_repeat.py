@@ -245,7 +245,7 @@ def test_a_picture_that_is_left_out_may_be_in_the_fold_that_is_val(
     left = [pq.read_table(tmp_path / "r" / row["name"] / "phases" / "1-left-out.parquet") for row in told["runs"]]
     assert sorted(table.column("row").to_pylist() for table in left) == [[], [0]]
     (tmp_path / "rows.csv").write_text("row\n")
-    with pytest.raises(MienError):
+    with pytest.raises(MienError, match="lists no picture that is trained on"):
         repeat(bar_set, recipe, tmp_path / "s", lambda *_: watched(), folds=2)
 
 

@@ -131,21 +131,8 @@ def test_a_net_learns_an_easy_task(bar_set: Dataset, tmp_path: Path) -> None:
     assert last["val_ferplus_accuracy"] > 0.9
 
 
-@pytest.mark.parametrize("steps", [1, 6, 7, 11])
-def test_a_run_killed_at_any_step_and_resumed_equals_one_never_killed(
-    bar_set: Dataset, tmp_path: Path, steps: int
-) -> None:
-    recipe = tiny("train.checkpoint_minutes=1e-9", "model.options.dropout=0.4")
-    straight = train(bar_set, recipe, tmp_path / "a", Silent())
-    with pytest.raises(KeyboardInterrupt):
-        train(bar_set, recipe, tmp_path / "b", Silent(steps))
-    resumed = resume(RunDir(tmp_path / "b"), bar_set, Silent())
-    assert resumed.progress.rows == straight.progress.rows
-    for name in ("history.csv", "health.csv"):
-        assert (tmp_path / "a" / name).read_text() == (tmp_path / "b" / name).read_text()
-    for which in ("last", "best"):
-        a, b = weights(tmp_path / "a", which), weights(tmp_path / "b", which)
-        assert all(torch.equal(a[name], b[name]) for name in a)
+def test_a_run_killed_at_any_step_and_resumed_equals_one_never_killed(same_after_a_kill) -> None:
+    same_after_a_kill(tiny("model.options.dropout=0.4"), 1, 6, 7, 11)
 
 
 def test_the_best_weights_stay_those_of_their_epoch_through_a_resume_inside_a_later_one(
@@ -336,16 +323,17 @@ def test_an_epoch_without_a_figure_is_beaten_by_any_other_and_beats_none() -> No
     assert (votes.best_epoch, votes.best) == (2, 0.6)
 
 
-def test_a_plateau_of_a_set_with_votes_alone_is_one_of_their_accuracy(
+def test_a_plateau_lowers_the_rate_and_of_a_set_with_votes_alone_is_one_of_their_accuracy(
     bar_set: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shares = iter([0.1, 0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
+    shares = iter([0.1, 0.1, 0.2, 0.3, 0.4, 0.4, 0.4, 0.4])
     # The rehearsal takes the first.
     monkeypatch.setattr(loop, "measure", lambda *_, **__: Measured(float("nan"), float("nan"), next(shares)))
-    settings = ["schedule={ name = 'plateau', patience_epochs = 1, gamma = 0.5 }", "train.probe=0", "train.epochs=6"]
+    settings = ["schedule={ name = 'plateau', patience_epochs = 1, gamma = 0.5 }", "train.probe=0", "train.epochs=7"]
     rows = train(bar_set, tiny(*settings), tmp_path / "r", Silent()).progress.rows
     rates = [row["learning_rate"] for row in rows]
-    assert len(set(rates)) == 1
+    assert rates[1:6] == [rates[0]] * 5
+    assert rates[6] == 0.5 * rates[0]
     state = RunDir(tmp_path / "r").resume / "state.safetensors"
     with safe_open(state, framework="pt") as file:
         plateau = json.loads(file.metadata()["state"])["plateau"]

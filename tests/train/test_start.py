@@ -78,6 +78,14 @@ def test_a_training_takes_both_and_refuses_them_over_pretrained_weights(
     both = {"start_dirac": True, "start_whitening": True}
     recipe = small(model={**both, "options": {"widths": "20,20", "blocks": "0,1"}}, train={"epochs": 1})
     assert train(bar_set, recipe, tmp_path / "r", watched()).progress.epoch == 1
+    net = build_classifier(read_weights(tmp_path / "r" / "weights" / "last.safetensors")[1])
+    first, second = [m for m in net.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)][:2]
+    start = {conv: conv.weight.detach().clone() for conv in (first, second)}
+    begin(net, recipe.model, bar_set.images, bar_set.rows("train"))
+    assert not torch.equal(first.weight[:9], start[first][:9])
+    assert torch.equal(first.weight[:9], -first.weight[9:18])
+    assert torch.equal(first.weight[18:], start[first][18:])
+    assert torch.equal(second.weight, nn.init.dirac_(torch.empty_like(second.weight)))
     pretrained = ModelConfig(start_dirac=True, options={"pretrained": True})
     with pytest.raises(MienError, match="start_dirac would overwrite pretrained weights"):
         begin(nn.Identity(), pretrained, bar_set.images, bar_set.rows("train"))

@@ -73,7 +73,7 @@ def test_a_trial_without_a_beat_is_lost_and_tried_again_with_the_same_values(stu
     assert slots.left(study, POINTS, attempts=3) == 2
     study.tell(again, 0.5)
     assert slots.left(study, POINTS, attempts=3) == 1
-    with pytest.raises((optuna.exceptions.UpdateFinishedTrialError, ValueError)):
+    with pytest.raises((optuna.exceptions.UpdateFinishedTrialError, ValueError), match="Cannot tell a FAIL trial"):
         study.tell(dead, 0.9)  # it was not dead after all, but its slot has a result
     assert slots.counted(study.get_trials())[1].value == 0.5
 
@@ -343,3 +343,25 @@ def test_a_damaged_database_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(MienError, match=r"tune\.db: no storage of a search, or damaged \(file is not") as error:
         open_study(SPACE, "data", url=sqlite_url(tmp_path))
     assert "--out" in (error.value.hint or "")
+
+
+def test_two_processes_of_a_tpe_search_do_not_begin_with_the_same_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = Key(low=0.001, high=0.3, log=True)
+    space = Space(name="t", recipe="mien-s", search="tpe", trials=2, keys={"optimiser.learning_rate": key})
+    found: dict[int, object] = {}
+
+    def drawn(_data: object, _space: Space, trial: Trial, *_: object) -> tuple[TrialState, float]:
+        found[trial.user_attrs[slots.SLOT]] = search.suggest(trial, "optimiser.learning_rate", key)
+        return TrialState.COMPLETE, 0.5
+
+    monkeypatch.setattr(search, "_train", drawn)
+    studies = [open_study(space, "data", url=sqlite_url(tmp_path)) for _ in range(2)]  # as each process has its own
+    slots.write_missing(studies[0], space.points, attempts=1)
+    trials = [slots.take(one) for one in studies]
+    for trial in trials:
+        assert trial is not None
+        assert search._do(None, space, trial, tmp_path, None, 0)  # type: ignore[arg-type]
+    assert sorted(found) == [0, 1]
+    assert found[0] != found[1]

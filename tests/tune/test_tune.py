@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import optuna
 import pytest
 
 from mien.cli import tune
@@ -16,6 +17,7 @@ from mien.cli.app import run as cli
 from mien.core import recipe as recipes
 from mien.core.errors import MienError
 from mien.data.dataset import Dataset
+from mien.tune.slots import SLOT
 from mien.tune.space import read
 from mien.tune.storage import open_study, sqlite_url
 
@@ -107,6 +109,27 @@ def test_tpe_prunes_resumes_and_writes_its_report(
     assert len((out / "tune.csv").read_text(encoding="utf-8").splitlines()) == 4
     assert cli(command) == 0
     assert json.loads(capsys.readouterr().out)["done_here"] == 0
+
+
+def test_a_trial_that_is_given_up_is_not_the_best_and_not_trained_again(
+    bar_set: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optuna.Trial, "should_prune", lambda trial: trial.user_attrs[SLOT] == 1)
+    # The one that is given up looks better all the time.
+    monkeypatch.setattr("mien.tune.run.judged", lambda row: 0.9 if row["learning_rate"] > 0.05 else 0.1)
+    rate = '"optimiser.learning_rate" = { choices = [0.01, 0.3] }'
+    space, out = write(tmp_path / "tiny.toml", 'pruning = "median"', rate), tmp_path / "out"
+    space.write_text(space.read_text(encoding="utf-8").replace("[10, 20]", "[20]"), encoding="utf-8")
+    command = ["tune", str(bar_set.path), "--space", str(space), "-o", str(out), "--json"]
+    assert cli(command) == 0
+    told = json.loads(capsys.readouterr().out)
+    whole, given_up = told["trials"]
+    assert told["best"] == whole
+    assert [whole[key] for key in ("trial", "state", "epochs", "value")] == [0, "complete", 2, 0.1]
+    assert [given_up[key] for key in ("trial", "state", "epochs", "value", "last")] == [1, "pruned", 1, None, 0.9]
+    assert cli(command) == 0
+    assert json.loads(capsys.readouterr().out) == {**told, "done_here": 0}
+    assert sorted(path.name for path in (out / "trials").iterdir()) == ["0000-1", "0001-1"]
 
 
 def test_a_trial_without_a_result_is_named_and_exits_with_1(
