@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from mien.train.checkpoint import NAME, Progress
 from mien.train.machine import Machine
 from mien.train.prepare import prepare
 from mien.train.step import Learner
+
+PLATEAU = {"factor": 1.0, "best": 0.0, "waited": 0}
 
 
 def learner(data: Dataset, recipe: Recipe, folder: Path) -> Learner:
@@ -61,3 +64,14 @@ def test_the_state_of_another_net_does_not_fit(bar_set: Dataset, small, tmp_path
     other = small(model={"options": {"widths": "8,8,8,16"}})
     with pytest.raises(MienError, match=r"state\.safetensors: does not fit the net of the recipe"):
         checkpoint.load(tmp_path, learner(bar_set, other, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "scalars", [{"progress": {}}, {"progress": {"flavour": 1}, "plateau": PLATEAU}, {"plateau": 1}, []]
+)
+def test_the_state_of_another_version_is_told(bar_set: Dataset, small, tmp_path: Path, scalars: object) -> None:
+    one, path = learner(bar_set, small(), tmp_path), tmp_path / NAME
+    checkpoint.save(tmp_path, one, Progress())
+    save_file(load_file(path), path, metadata={"state": json.dumps(scalars)})
+    with pytest.raises(MienError, match=r"state\.safetensors: not as this version of mien writes it"):
+        checkpoint.load(tmp_path, one)

@@ -88,7 +88,7 @@ def load(folder: Path, learner: Learner) -> Progress:
     """Put a saved state back into the learner.
 
     Raises:
-        MienError: there is no state, or it is damaged or belongs to another net.
+        MienError: there is no state, or it is damaged or belongs to another net or another version of mien.
     """
     path = folder / NAME
     try:
@@ -106,6 +106,16 @@ def load(folder: Path, learner: Learner) -> Progress:
         learner.optimiser.load_state_tensors(_part(tensors, "optimiser."))
     except (RuntimeError, ValueError) as error:
         raise MienError(f"{path}: does not fit the net of the recipe ({error})") from None
+    try:
+        return _told(scalars, tensors, learner)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise MienError(
+            f"{path}: not as this version of mien writes it ({error})", hint="go on with the version that has begun it"
+        ) from None
+
+
+def _told(scalars: dict[str, Any], tensors: dict[str, Tensor], learner: Learner) -> Progress:
+    """Averages and plateau put back into the learner, and the progress."""
     if learner.average:
         device = next(learner.model.parameters()).device
         learner.average.state = {name: t.to(device) for name, t in _part(tensors, "ema.").items()}
