@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
+# Before torch and numpy are loaded: several workers test side by side, each with threads for all cores otherwise.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import platform
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from mien.core.labels import FER2013
@@ -12,6 +24,44 @@ from mien.data import dataset
 from mien.data.dataset import Dataset
 
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data" / "fer2013_train_public.npz"
+# Why tests may be skipped where .ci/run could install all they need: what is missing then is no accident.
+MAY_BE_SKIPPED = {"the real FER2013 is not here", "there is a GPU", "no IPv6 here"}
+if platform.machine() != "x86_64":  # the others have no such package
+    MAY_BE_SKIPPED.add("tensorflow is not installed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Under MIEN_CI=1 no test may be skipped unnoticed; xdist's workers send their reports to the one that counts."""
+    if os.environ.get("MIEN_CI") == "1" and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(NothingHidden(), "nothing-hidden")
+
+
+class NothingHidden:
+    """Fails a session in which a test was skipped for want of something that should be there, and says of what."""
+
+    def __init__(self) -> None:
+        self.reasons: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._note(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._note(report)
+
+    def _note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            reason = str(report.longrepr[2]).removeprefix("Skipped: ")
+            self.reasons.update({reason} - MAY_BE_SKIPPED)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.reasons and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.reasons:
+            terminalreporter.section("skipped, which MIEN_CI=1 does not allow", red=True)
+        for reason, count in self.reasons.most_common():
+            terminalreporter.line(f"{count} × {reason}", red=True)
 
 
 def bars(count: int, *, side: int = 24, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -51,3 +101,32 @@ def real_data() -> dict[str, np.ndarray]:
         pytest.skip("the real FER2013 is not here")
     with np.load(REAL_DATA, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in ("pixels", "emotion", "usage", "ferplus")}
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts programs as `Popen` does; when the test ends, however it does, so do they and all that they started."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start_one(command: list[str], **options: Any) -> subprocess.Popen[str]:
+        started.append(subprocess.Popen(command, text=True, start_new_session=True, **options))
+        return started[-1]
+
+    yield start_one
+    for process in started:
+        if process.returncode is None:  # nobody has waited for it: its number is still its own
+            _kill(process)
+        with process:  # closes its pipes
+            pass
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """End a program, its group and its descendants, whose groups may be others, as torch's launcher makes them."""
+    descendants = psutil.Process(process.pid).children(recursive=True)
+    if hasattr(os, "killpg"):
+        os.killpg(process.pid, signal.SIGKILL)
+    for one in (process, *descendants):
+        try:
+            one.kill()
+        except psutil.NoSuchProcess:
+            continue

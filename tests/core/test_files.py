@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,24 +59,20 @@ with atomic_folder(Path(sys.argv[1])) as folder:
 """
 
 
-def test_what_a_killed_writer_left_goes_with_the_next_one_and_a_living_one_keeps_its_own(tmp_path: Path) -> None:
+def test_what_a_killed_writer_left_goes_with_the_next_one_and_a_living_one_keeps_its_own(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
     command = [sys.executable, "-c", _WRITER, str(tmp_path / "set")]
-    killed = subprocess.Popen(command, stdout=subprocess.PIPE)
-    alive = subprocess.Popen(command, stdout=subprocess.PIPE)
-    try:
-        for process in (killed, alive):
-            assert process.stdout is not None
-            assert process.stdout.readline().strip() == b"writing"
-        killed.kill()
-        killed.wait()
-        assert len(list(tmp_path.glob(".set.*.tmp"))) == 2
-        write(tmp_path / "set")
-        (left,) = tmp_path.glob(".set.*.tmp")
-        assert left.name.endswith(f"-{alive.pid}.tmp")
-    finally:
-        for process in (killed, alive):
-            process.kill()
-            process.communicate()
+    killed, alive = (start(command, stdout=subprocess.PIPE) for _ in range(2))
+    for process in (killed, alive):
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "writing"
+    killed.kill()
+    killed.wait()
+    assert len(list(tmp_path.glob(".set.*.tmp"))) == 2
+    write(tmp_path / "set")
+    (left,) = tmp_path.glob(".set.*.tmp")
+    assert left.name.endswith(f"-{alive.pid}.tmp")
 
 
 _IMPORT = """
@@ -96,17 +93,19 @@ app.main()
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_a_command_that_is_asked_to_end_clears_away_what_is_half_written(tmp_path: Path, name: str) -> None:
+def test_a_command_that_is_asked_to_end_clears_away_what_is_half_written(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]], name: str
+) -> None:
     number = getattr(signal, name, None)
     if number is None:
         pytest.skip(f"no {name} on this system")
-    process = subprocess.Popen(
+    process = start(
         [sys.executable, "-c", _IMPORT, str(tmp_path / "set")],
         stdout=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     assert process.stdout is not None
-    assert process.stdout.readline().strip() == b"writing"
+    assert process.stdout.readline().strip() == "writing"
     os.kill(process.pid, number)
     process.communicate(timeout=30)
     assert process.returncode == 128 + number

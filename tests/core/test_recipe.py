@@ -73,11 +73,16 @@ def test_settings_take_numbers_names_lists_and_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", ["augment.random_crop=true", "augment.erase_probability=0.5", "optimiser.momentum=0"]
+    ("setting", "message"),
+    [
+        ("augment.random_crop=true", r"augment\.random_crop needs data\.crop"),
+        ("augment.erase_probability=0.5", r"augment\.erase_pixels and augment\.erase_probability go together"),
+        ("optimiser.momentum=0", r"optimiser\.nesterov needs a momentum"),
+    ],
 )
-def test_keys_that_do_not_go_together_are_refused(setting: str) -> None:
+def test_keys_that_do_not_go_together_are_refused(setting: str, message: str) -> None:
     base = ["optimiser.name=sgd", "optimiser.nesterov=true"]
-    with pytest.raises(MienError):
+    with pytest.raises(MienError, match=message):
         recipes.read("emotion-net", [*base, setting])
 
 

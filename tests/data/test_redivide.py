@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -95,14 +96,20 @@ def test_a_share_that_is_none_is_refused(shares: tuple[float, float]) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "message"),
     [
-        *({"val": 0}, {"val": 1.0}, {"val": 0.6, "test": 0.4}, {"folds": 1}, {"keep_test": True, "test": 0.1}),
-        *({"test": -1}, {"folds": 5, "test": 1.0}, {"folds": 5, "test": -0.1}),
+        ({"val": 0}, "val 0 and test 0.0 leave nothing for train"),
+        ({"val": 1.0}, "val 1.0 and test 0.0 leave nothing for train"),
+        ({"val": 0.6, "test": 0.4}, "val 0.6 and test 0.4 leave nothing for train"),
+        ({"test": -1}, "val 0.1 and test -1 leave nothing for train"),
+        ({"folds": 1}, "1 folds: at least 2 are needed"),
+        ({"folds": 5, "test": 1.0}, "test 1.0 leaves nothing for the folds"),
+        ({"folds": 5, "test": -0.1}, "test -0.1 leaves nothing for the folds"),
+        ({"keep_test": True, "test": 0.1}, "test cannot be both kept and drawn anew"),
     ],
 )
-def test_a_division_that_leaves_nothing_is_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(MienError):
+def test_a_division_that_leaves_nothing_is_refused(wrong: dict[str, float], message: str) -> None:
+    with pytest.raises(MienError, match=f"^{re.escape(message)}\n"):
         Division(**wrong)
 
 

@@ -219,16 +219,31 @@ def test_names_that_are_no_text_reach_every_file_as_they_are(
     assert os.fsencode(told) == os.fsencode(tmp_path / name)
 
 
-@pytest.mark.parametrize("more", [[], ["--json"]])
-def test_files_are_whole_where_nobody_reads_what_is_printed(model: Linear, faces: Path, more: list[str]) -> None:
+def test_a_picture_of_too_many_pixels_is_told_in_one_line(model: Linear, tmp_path: Path) -> None:
+    """Pillow has limits of its own, from about 90 and 180 million pixels on, and warns of the first."""
+    for side in (10_000, 20_000):
+        (tmp_path / f"{side}.pgm").write_bytes(b"P5 %d %d 255\n" % (side, side))
+    asked = ["predict", str(tmp_path), "--model", str(model.path)]
+    done = subprocess.run([sys.executable, "-m", "mien", *asked], capture_output=True, text=True, check=False)
+    first, second, *_ = done.stderr.splitlines()
+    assert first.endswith("10000.pgm: 10000×10000 pixels, more than 64,000,000")
+    assert second.endswith("20000.pgm: too many pixels to be read")
+    assert "Warning" not in done.stderr
+
+
+@pytest.mark.parametrize(("more", "unbuffered"), [([], ""), ([], "1"), (["--json"], "")])
+def test_files_are_whole_where_nobody_reads_what_is_printed(
+    model: Linear, faces: Path, more: list[str], unbuffered: str
+) -> None:
     out = faces.parent / "out.csv"
     asked = ["predict", str(faces), "--model", str(model.path), "--batch-size", "1", *more]
-    for unbuffered in ("", "1"):
-        done = closed([*asked, "--csv", str(out)], unbuffered=unbuffered)
-        assert (done.returncode, done.stderr) == (141, "")
-        assert len(read_csv(out)) == 7
-        out.unlink()
-    done = closed(asked, unbuffered="1")
+    done = closed([*asked, "--csv", str(out)], unbuffered=unbuffered)
+    assert (done.returncode, done.stderr) == (141, "")
+    assert len(read_csv(out)) == 7
+
+
+def test_where_nobody_reads_what_is_printed_and_no_file_is_wanted_it_ends(model: Linear, faces: Path) -> None:
+    done = closed(["predict", str(faces), "--model", str(model.path), "--batch-size", "1"], unbuffered="1")
     assert (done.returncode, done.stderr) == (141, "")
 
 

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 # Where ONNX Runtime keeps its identifier and what it has to send; it makes none where it believes to be tested.
 PLACES = ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "USERPROFILE")
 HIDDEN = ("CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "GITHUB_ACTIONS", "TF_BUILD")
+NOWHERE = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
 ANSWER = "import numpy; print(mien.Predictor('expression-s').predict(numpy.zeros((48, 48), numpy.uint8))[0].label)"
 
 
@@ -27,8 +30,12 @@ def test_an_answer_leaves_no_identifier_behind(tmp_path: Path) -> None:
 
 
 def test_who_wants_telemetry_may_have_it(tmp_path: Path) -> None:
+    """Which shows that it would be seen if mien did not keep ONNX Runtime from it; what it reports goes nowhere."""
+    left = leaves_behind(tmp_path / "home", f"import mien; {ANSWER}", ORT_DISABLE_TELEMETRY="0", **NOWHERE)
     kept = "import mien, os; assert os.environ['ORT_DISABLE_TELEMETRY'] == '0'"
-    assert leaves_behind(tmp_path / "home", kept, ORT_DISABLE_TELEMETRY="0") == []
+    assert leaves_behind(tmp_path / "other", kept, ORT_DISABLE_TELEMETRY="0") == []
+    if not left:
+        pytest.skip("this build of ONNX Runtime makes no identifier")
 
 
 def test_a_program_that_loaded_onnx_runtime_first_is_quietened_as_far_as_can_be(tmp_path: Path) -> None:
@@ -36,4 +43,4 @@ def test_a_program_that_loaded_onnx_runtime_first_is_quietened_as_far_as_can_be(
         "import onnxruntime as o; calls = []; o.disable_telemetry_events = lambda: calls.append(1); "
         f"import mien; {ANSWER}; assert calls"
     )
-    assert isinstance(leaves_behind(tmp_path / "home", told), list), "the program's own assertion held"
+    leaves_behind(tmp_path / "home", told)  # the program asserts it by itself

@@ -43,7 +43,9 @@ class Sure:
         return {name: values[: len(images)] for name, values in self.rows.items()}
 
 
-@pytest.mark.parametrize(("wrong", "said"), [(0, "nothing was lost"), (4, "labelled wrongly"), (2, "whole log loss.")])
+@pytest.mark.parametrize(
+    ("wrong", "said"), [(0, "nothing was lost."), (4, "labelled wrongly."), (2, "whole log loss.")]
+)
 def test_labels_are_doubted_of_a_net_that_is_mostly_right(
     weights: Path, packed: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: int, said: str
 ) -> None:
@@ -52,5 +54,5 @@ def test_labels_are_doubted_of_a_net_that_is_mostly_right(
     of = subject(Sure(weights, ids, wrong), None, packed)
     assert of.names == FER2013.names
     first = mistakes.write(of, tmp_path, lambda *_: None)[0]
-    assert first.text.endswith(said) or said in first.text
+    assert first.text.endswith(said)
     assert ("labelled wrongly" in first.text) == (wrong == 4)

@@ -253,7 +253,7 @@ def test_a_folder_that_is_no_packed_set_any_more_costs_the_pictures_alone(folder
     for file in (tmp_path / "packed").iterdir():
         file.unlink()
     assert 'src="data:image' not in text_of(folder)
-    with pytest.raises(MienError):
+    with pytest.raises(MienError, match=r"packed: not a packed data set\n.*mien data import"):
         write_run_report(folder, data=tmp_path / "packed")
 
 

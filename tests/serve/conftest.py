@@ -206,6 +206,16 @@ def is_own(url: str, port: int) -> bool:
     return url.startswith((f"http://127.0.0.1:{port}/", f"blob:http://127.0.0.1:{port}/"))
 
 
+@contextmanager
+def case(name: object) -> Iterator[None]:
+    """One of several cases of a test: says which one failed."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"case: {name}")
+        raise
+
+
 def choose(page: Any, picture: bytes, name: str = "a.png", kind: str = "image/png") -> None:
     """Give the page a picture."""
     page.set_input_files("#file", {"name": name, "mimeType": kind, "buffer": picture})
@@ -214,7 +224,7 @@ def choose(page: Any, picture: bytes, name: str = "a.png", kind: str = "image/pn
 @pytest.fixture
 def toys() -> SimpleNamespace:
     """The helpers above, for tests: this file itself cannot be imported."""
-    return SimpleNamespace(encoded=encoded, photo=photo, running=running, choose=choose, FACE=FACE)
+    return SimpleNamespace(encoded=encoded, photo=photo, running=running, choose=choose, case=case, FACE=FACE)
 
 
 @pytest.fixture(scope="session")

@@ -144,24 +144,23 @@ def test_what_is_no_picture_and_what_the_server_refuses_is_told(
     assert page.get_attribute("#problem", "role") == "alert"
 
 
-@pytest.mark.parametrize(
-    ("status", "kind", "body", "words"),
-    [
+def test_what_stands_before_the_server_is_understood(visit: Callable[..., Page], toys: SimpleNamespace) -> None:
+    answer: dict[str, Any] = {}
+    page = visit()
+    page.route("**/v1/predict", lambda route: route.fulfill(**answer))
+    for status, kind, body, words in (
         (502, "text/html", "<h1>502 Bad Gateway</h1>", "The server does not answer."),
         (503, "text/plain", "Service Unavailable", "The server is busy. Try again in a moment."),
         (413, "text/html", "<h1>413</h1>", "The picture is too large. Make it smaller and try again."),
         (404, "application/json", '{"detail": "no"}', "The server does not answer."),
         (200, "text/html", "<h1>Welcome to this network</h1>", "The server does not answer."),
-    ],
-)
-def test_what_stands_before_the_server_is_understood(
-    visit: Callable[..., Page], toys: SimpleNamespace, status: int, kind: str, body: str, words: str
-) -> None:
-    page = visit()
-    page.route("**/v1/predict", lambda route: route.fulfill(status=status, content_type=kind, body=body))
-    toys.choose(page, toys.photo(200, 130))
-    page.wait_for_selector("#problem:visible")
-    assert page.text_content("#problem") == words
+    ):
+        answer = {"status": status, "content_type": kind, "body": body}
+        with toys.case(answer):
+            page.reload()
+            toys.choose(page, toys.photo(200, 130))
+            page.wait_for_selector("#problem:visible")
+            assert page.text_content("#problem") == words
 
 
 def test_a_camera_that_a_proxy_refuses_is_told(visit: Callable[..., Page]) -> None:

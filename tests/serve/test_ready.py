@@ -35,9 +35,8 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def test_ready_asks_detector_and_model_and_says_when_they_fail(
     opened: Callable[..., TestClient], detector: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = opened(answer_seconds=2)
     monkeypatch.setattr("mien.serve.service.READY_FOR_SECONDS", 0)
-    time.sleep(1)  # what start-up found holds for a second
+    client = opened(answer_seconds=2)
     before = len(detector.batches)
     assert client.get("/readyz").json() == {"status": "ready"}
     assert len(detector.batches) == before + 1
@@ -51,9 +50,8 @@ def test_ready_asks_detector_and_model_and_says_when_they_fail(
 def test_a_full_queue_does_not_make_a_server_look_broken(
     opened: Callable[..., TestClient], toys: SimpleNamespace, detector: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = opened(size=1, queue=8, answer_seconds=10)
     monkeypatch.setattr("mien.serve.service.READY_FOR_SECONDS", 0)
-    time.sleep(1)  # what start-up found holds for a second
+    client = opened(size=1, queue=8, answer_seconds=10)
     detector.hold.clear()
     looked: list[int] = []
     detect = detector.detect
@@ -72,8 +70,8 @@ def test_a_full_queue_does_not_make_a_server_look_broken(
 def test_who_has_just_answered_is_ready_without_being_asked(
     opened: Callable[..., TestClient], toys: SimpleNamespace, detector: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("mien.serve.service.READY_FOR_SECONDS", 0)
     client = opened(answer_seconds=2)
-    time.sleep(1)  # what start-up found holds for a second
     monkeypatch.setattr("mien.serve.service.READY_FOR_SECONDS", 60)
     assert send(client, toys.photo(90)).status_code == 200  # no face: the model was not asked
     assert send(client, toys.photo(90), faces="crop").status_code == 200  # nor here the detector
@@ -87,10 +85,13 @@ def test_who_has_just_answered_is_ready_without_being_asked(
 
 
 def test_all_who_ask_whether_it_is_ready_wait_together_and_the_log_has_no_trace(
-    opened: Callable[..., TestClient], detector: Any, caplog: pytest.LogCaptureFixture
+    opened: Callable[..., TestClient],
+    detector: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("mien.serve.service.READY_FOR_SECONDS", 0)
     client = opened(answer_seconds=3)
-    time.sleep(1)  # what start-up found holds for a second
     detector.hold.clear()
     with ThreadPoolExecutor(5) as pool:
         answers = list(pool.map(lambda _: client.get("/readyz"), range(5)))

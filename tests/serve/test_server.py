@@ -9,12 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -231,25 +230,51 @@ def started(exported: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str
         process.communicate()
 
 
+def figures(port: int, allowed: str) -> bytes:
+    with connect(port) as client:
+        client.sendall(f"GET /metrics HTTP/1.1\r\nHost: localhost\r\n{allowed}Connection: close\r\n\r\n".encode())
+        return parsed(everything(client)).body
+
+
+def read_until(words: str, process: subprocess.Popen[str]) -> str:
+    """What the server says up to a line with these words; fails when it does not say them."""
+    log, enough = "", threading.Timer(PATIENCE, process.kill)
+    enough.start()
+    try:
+        while words not in log:
+            line = process.stderr.readline()
+            assert line, log
+            log += line
+    finally:
+        enough.cancel()
+    return log
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("asked_to_end", [signal.SIGTERM, signal.SIGHUP])
 def test_when_it_is_to_end_who_waits_is_answered_and_the_server_ends_with_0(
     started: Callable[..., tuple[subprocess.Popen[str], int]], toys: SimpleNamespace, asked_to_end: signal.Signals
 ) -> None:
+    """One picture waits for a second to be answered together with, whose last byte comes when the end has begun."""
     key = "correct-horse-battery"
-    process, port = started("--wait-ms", "1500", MIEN_API_KEY=key)
-    head = f"Authorization: Bearer {key}\r\n"
-
-    def one(data: bytes) -> Any:
-        with connect(port) as client:
-            client.sendall((HEAD + head + f"Content-Length: {len(data)}\r\n\r\n").encode() + data)
-            return one_answer(client)
-
-    with ThreadPoolExecutor(3) as pool:
-        asked = [pool.submit(one, toys.photo(seed=seed)) for seed in range(3)]
-        time.sleep(0.5)  # they are read, and wait to be gathered
+    process, port = started("--batch-size", "2", "--wait-ms", "8000", MIEN_API_KEY=key)
+    allowed, data = f"Authorization: Bearer {key}\r\n", toys.photo()
+    request = (HEAD + allowed + f"Content-Length: {len(data)}\r\n\r\n").encode() + data
+    with connect(port) as late, connect(port) as waiting:
+        late.sendall(request[:-1])
+        waiting.sendall(request)
+        wait_for(lambda: b"\nmien_waiting_pictures 1.0\n" in figures(port, allowed))
         process.send_signal(asked_to_end)
-        assert [one.result().status for one in asked] == [200] * 3
-    _, log = process.communicate(timeout=PATIENCE)
+        log = read_until("Waiting for connections to close", process)
+        late.sendall(request[-1:])
+        assert [one_answer(client).status for client in (waiting, late)] == [200, 200]
+    log += process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 0
     assert "POST /v1/predict 200" in log
     assert "Traceback" not in log

@@ -50,7 +50,14 @@ def own_signals() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("own_signals")
-def test_a_taken_port_and_an_address_of_another_machine_are_told(make: Make) -> None:
+def test_a_taken_port_and_an_address_of_another_machine_are_told(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_nowhere(host: str, *others: Any, **more: Any) -> list[Any]:
+        if host == "nowhere.invalid":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return resolve(host, *others, **more)
+
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", no_nowhere)
     made = make()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -6,6 +6,7 @@ import itertools
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,23 +24,64 @@ def clip(tmp_path: Path) -> Path:
     return write_video(tmp_path / "clip.mp4", moving(25))
 
 
-def test_frames_come_at_the_pace_of_the_camera(clip: Path) -> None:
-    with Camera(str(clip)) as device:
-        frames = list(device.frames())
-    assert len(frames) >= 20
-    assert frames[0].time_s == 0
-    assert frames[-1].time_s == pytest.approx(24 / RATE, abs=0.3)
-    assert [frame.index for frame in frames] == list(range(len(frames)))
+class Clock:
+    """The camera's clock. Its thread, which sleeps before each frame, sleeps until the test lets it go on."""
+
+    def __init__(self) -> None:
+        self.now = 7.0
+        self._asleep, self._go_on = threading.Semaphore(0), threading.Semaphore(0)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self._asleep.release()
+        assert self._go_on.acquire(timeout=20)
+        self.now += seconds
+
+    def let_come(self, frames: int) -> None:
+        """Returns when so many more have come, and the thread sleeps before the next one."""
+        for _ in range(frames):
+            assert self._asleep.acquire(timeout=20)
+            self._go_on.release()
+        assert self._asleep.acquire(timeout=20)
+        self._asleep.release()
+
+    def let_all_come(self) -> None:
+        self._go_on.release(1000)
 
 
-def test_who_is_slow_gets_the_newest_frame(clip: Path) -> None:
-    places = []
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+    made = Clock()
+    monkeypatch.setattr(camera, "time", made)
+    yield made
+    made.let_all_come()
+
+
+def test_frames_come_at_the_pace_of_the_camera(clip: Path, clock: Clock) -> None:
     with Camera(str(clip)) as device:
-        for frame in device.frames():
-            places.append(find(frame.pixels).boxes[0, 0])
-            time.sleep(0.2)
-    assert len(places) < 10
-    assert np.median(np.diff(places)) >= 3  # the square moves by one pixel a frame
+        coming, frames = device.frames(), []
+        for _ in range(24):
+            clock.let_come(1)
+            frames.append(next(coming))
+        clock.let_all_come()
+        frames += coming
+    assert [frame.index for frame in frames] == list(range(25))
+    np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(25) / RATE, atol=1e-6)
+
+
+def test_who_is_slow_gets_the_newest_frame(clip: Path, clock: Clock) -> None:
+    frames = []
+    with Camera(str(clip)) as device:
+        coming = device.frames()
+        for missed in (0, 4, 9, 3):
+            clock.let_come(1 + missed)
+            frames.append(next(coming))
+        clock.let_all_come()
+    places = [find(frame.pixels).boxes[0, 0] for frame in frames]
+    np.testing.assert_allclose(np.diff(places), [5, 10, 4], atol=0.5)  # the square moves by one pixel a frame
+    assert [frame.index for frame in frames] == [0, 1, 2, 3]
 
 
 def test_it_can_be_left_at_any_moment(clip: Path) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal
+import json
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +17,7 @@ from av.packet import Packet
 from video_toys import RATE, frames_of, moving, sound_of, sound_start, times, write_video
 
 from mien.core.errors import MienError
+from mien.core.files import final_name
 from mien.video import recording as recordings
 from mien.video.recording import recording
 from mien.video.source import VideoFile
@@ -152,43 +152,44 @@ def test_an_error_in_between_leaves_what_was_written(tmp_path: Path) -> None:
 
 
 FULL_DISK = """
-import resource, signal, sys
+import json, resource, signal, sys
 from fractions import Fraction
 from pathlib import Path
 import numpy as np
 from mien.core.errors import MienError
 from mien.video.recording import recording
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 noise = np.random.default_rng(0).integers(0, 255, (10, 64, 64, 3), np.uint8)
-try:
-    with recording(Path(sys.argv[1]), rate=Fraction(25)) as made:
-        for i in range(400):
-            made.add_frame(noise[i % 10], i / 25)
-except MienError as error:
-    print(i, error)
+for path, room in zip(sys.argv[1::2], sys.argv[2::2]):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(room), most))
+    try:
+        with recording(Path(path), rate=Fraction(25)) as made:
+            for i in range(400):
+                made.add_frame(noise[i % 10], i / 25)
+    except MienError as error:
+        print(json.dumps([i, str(error)]))
 """
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
-@pytest.mark.parametrize(("room", "kept"), [(500_000, True), (2_000, False)])
-def test_a_disk_that_is_full_leaves_what_can_be_played_and_the_first_failure_is_told(
-    tmp_path: Path, name: str, room: int, kept: bool
-) -> None:
+def test_a_disk_that_is_full_leaves_what_can_be_played_and_the_first_failure_is_told(tmp_path: Path) -> None:
     """The largest size of a file stands in for the disk's."""
-    (tmp_path / name).write_text("of yesterday")
-    told = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(tmp_path / name), str(room)], capture_output=True, text=True, check=True
-    ).stdout
-    given, message = told.split(" ", 1)
-    assert message.startswith(f"{tmp_path / name}: cannot be written (")
-    assert ".tmp" not in message
-    assert names(tmp_path) == [name]
-    if kept:
-        with VideoFile(tmp_path / name) as video:
-            assert 20 < len(list(video.frames_and_sound())) <= int(given)
-    else:
-        assert (tmp_path / name).read_text() == "of yesterday"
+    rooms = {"some.mp4": 500_000, "some.mkv": 500_000, "none.mp4": 2_000, "none.mkv": 2_000}
+    for name in rooms:
+        (tmp_path / name).write_text("of yesterday")
+    arguments = [str(argument) for name, room in rooms.items() for argument in (tmp_path / name, room)]
+    command = [sys.executable, "-c", FULL_DISK, *arguments]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert names(tmp_path) == sorted(rooms)
+    for name, line in zip(rooms, told, strict=True):
+        given, message = json.loads(line)
+        assert message.startswith(f"{tmp_path / name}: cannot be written (")
+        assert ".tmp" not in message
+        if name.startswith("some"):
+            with VideoFile(tmp_path / name) as video:
+                assert 20 < len(list(video.frames_and_sound())) <= given, name
+        else:
+            assert (tmp_path / name).read_text() == "of yesterday", name
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
@@ -242,32 +243,34 @@ def test_nothing_to_write_leaves_nothing(tmp_path: Path) -> None:
 
 KILLED = """
 import sys, time
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 import numpy as np
 from mien.video.recording import recording
-with recording(Path(sys.argv[1]), rate=Fraction(25)) as made:
-    noise = np.random.default_rng(0).integers(0, 255, (400, 64, 64, 3), np.uint8)
-    for i in range(400):
-        made.add_frame(noise[i if sys.argv[2] == "noise" else 0], i / 25)
+noise = np.random.default_rng(0).integers(0, 255, (400, 64, 64, 3), np.uint8)
+with ExitStack() as open_ones:
+    for path in map(Path, sys.argv[1:]):
+        made = open_ones.enter_context(recording(path, rate=Fraction(25)))
+        for i in range(400):
+            made.add_frame(noise[i if path.stem == "noise" else 0], i / 25)
     print("written", flush=True)
     time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("shown", ["noise", "still"])
-@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv"])
-def test_what_a_killed_process_leaves_behind_can_be_played(tmp_path: Path, name: str, shown: str) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(tmp_path / name), shown], stdout=subprocess.PIPE, text=True
-    )
+def test_what_a_killed_process_leaves_behind_can_be_played(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    paths = [tmp_path / f"{shown}.{kind}" for shown in ("noise", "still") for kind in ("mp4", "mov", "mkv")]
+    process = start([sys.executable, "-c", KILLED, *map(str, paths)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == "written\n"
-    time.sleep(0.1)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
-    process.stdout.close()
-    [left] = tmp_path.iterdir()
-    assert left.name.endswith(".tmp")
-    with VideoFile(left) as video:
-        assert len(list(video.frames_and_sound())) >= 250
+    left = list(tmp_path.iterdir())
+    assert all(path.name.endswith(".tmp") for path in left)
+    assert {final_name(path.name) for path in left} == {path.name for path in paths}
+    for path in left:
+        with VideoFile(path) as video:
+            assert len(list(video.frames_and_sound())) >= 250, path

@@ -9,6 +9,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,7 +19,7 @@ from face_toys import SquareDetector, scene
 from PIL import Image
 from video_toys import RATE, frames_of, moving, sound_of, write_video
 
-from mien.cli import watching
+from mien.cli import watching, webcam
 from mien.cli.app import run as mien
 from mien.cli.interrupt import until_interrupted
 from mien.cli.webcam import panel
@@ -201,11 +202,18 @@ def test_a_camera_is_watched_recorded_and_summed_up(ask: Callable[..., str], cli
 
 
 def test_a_camera_stops_after_some_seconds_or_on_ctrl_c(
-    ask: Callable[..., str], tmp_path: Path, detector: StoppingDetector, capsys: Shown, model: Linear
+    ask: Callable[..., str],
+    tmp_path: Path,
+    detector: StoppingDetector,
+    capsys: Shown,
+    model: Linear,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     long = write_video(tmp_path / "long.mp4", [scene(96, 160, (20, 20, 30))] * 5 * RATE)
-    told = json.loads(ask("webcam", long, "--seconds", 0.4, "--json"))
-    assert 0 < told["seconds"] < 1.5
+    with monkeypatch.context() as patched:  # every picture that is looked at takes a tenth of a second
+        patched.setattr(webcam, "time", SimpleNamespace(monotonic=lambda: 7 + len(detector.sizes) / 10))
+        told = json.loads(ask("webcam", long, "--seconds", 0.4, "--search-every", 1, "--json"))
+    assert told["frames"] == 4
     detector.stop_at = len(detector.sizes) + 3
     assert mien(["webcam", str(long), "--model", str(model.path), "--threads", "1"]) == 0
     assert "looked at" in capsys.readouterr().out

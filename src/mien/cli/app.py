@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from typing import Any
 
 import typer
@@ -177,5 +178,7 @@ def main() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, lambda given, _: sys.exit(128 + given))
+    # Pillow's, of pictures that are refused anyway, and told to be.
+    warnings.filterwarnings("ignore", r"Image size \(\d+ pixels\) exceeds limit")
     tolerate_any_text()
     sys.exit(run(sys.argv[1:]))

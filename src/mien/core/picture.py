@@ -39,9 +39,10 @@ _TURNS = {
 _WITH_ORIENTATION = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")
 # What Pillow raises for files that are not what they say, also where warnings are errors. RuntimeError comes from the
 # AVIF decoder, and as NotImplementedError from formats of which it knows a part.
+_TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _DAMAGED = (
     *(OSError, SyntaxError, ValueError, EOFError, struct.error, LookupError, TypeError, OverflowError, RuntimeError),
-    *(Image.DecompressionBombError, Image.DecompressionBombWarning),
+    *_TOO_LARGE,
 )
 
 
@@ -73,6 +74,8 @@ def decode(
         raise MienError(f"{name}: not a picture that can be read", hint="use JPEG, PNG or WebP") from None
     except FileNotFoundError:
         raise MienError(f"{name}: no such file") from None
+    except _TOO_LARGE:  # where Pillow's own limit comes first
+        raise MienError(f"{name}: too many pixels to be read", hint="make it smaller") from None
     except _DAMAGED as error:
         raise MienError(f"{name}: damaged or unreadable ({error})") from None
 
