@@ -148,10 +148,15 @@ def test_the_plan_itself_has_no_cycle() -> None:
 
 def test_no_module_imports_itself_by_a_detour() -> None:
     graph = {name: {i.name for i in found if is_ours(i.name)} for name, found in IMPORTS.items()}
+    assert detour(graph) == ""
+
+
+def detour(graph: dict[str, set[str]]) -> str:
     try:
         list(TopologicalSorter(graph).static_order())
     except CycleError as error:
-        pytest.fail(" → ".join(error.args[1]))
+        return " → ".join(error.args[1])
+    return ""
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -41,6 +41,6 @@ def test_who_wants_telemetry_may_have_it(tmp_path: Path) -> None:
 def test_a_program_that_loaded_onnx_runtime_first_is_quietened_as_far_as_can_be(tmp_path: Path) -> None:
     told = (
         "import onnxruntime as o; calls = []; o.disable_telemetry_events = lambda: calls.append(1); "
-        f"import mien; {ANSWER}; assert calls"
+        f"import mien; {ANSWER}; import pathlib; calls and (pathlib.Path.home() / 'called').touch()"
     )
-    leaves_behind(tmp_path / "home", told)  # the program asserts it by itself
+    assert "called" in leaves_behind(tmp_path / "home", told)

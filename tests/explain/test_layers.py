@@ -57,18 +57,9 @@ def test_that_no_layer_has_places_is_said(
     classifier, _ = load_classifier(weights)
     monkeypatch.setattr(show_layers, "activations", lambda *_: {})
     monkeypatch.setattr(show_layers, "save", lambda *_: None)
-    [shown] = show_layers.write(subject(TorchAnswerer(classifier), classifier, packed), tmp_path, lambda *_: None)
-    assert "No activations are drawn: no layer of this net has places" in shown.text
-
-
-def test_pages_of_an_earlier_net_go_where_there_are_none_now(
-    weights: Path, packed: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    classifier, _ = load_classifier(weights)
-    monkeypatch.setattr(show_layers, "activations", lambda *_: {})
-    monkeypatch.setattr(show_layers, "save", lambda *_: None)
     stale = tmp_path / "layers" / "activations-01.png"
     stale.parent.mkdir()
     stale.touch()
-    show_layers.write(subject(TorchAnswerer(classifier), classifier, packed), tmp_path, lambda *_: None)
-    assert not stale.exists()
+    [shown] = show_layers.write(subject(TorchAnswerer(classifier), classifier, packed), tmp_path, lambda *_: None)
+    assert "No activations are drawn: no layer of this net has places" in shown.text
+    assert not stale.exists()  # of an earlier net

@@ -139,7 +139,7 @@ def test_content_decides_about_the_kind_not_what_is_declared(client: TestClient,
     "kind", ["text/plain", "application/json", "image/gif", "application/x-www-form-urlencoded", ""]
 )
 def test_other_content_types_are_refused(client: TestClient, toys: SimpleNamespace, kind: str) -> None:
-    the_error(send(client, toys.photo(), kind), 415, "unsupported_type")
+    assert the_error(send(client, toys.photo(), kind), 415, "unsupported_type")["message"]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -208,7 +208,7 @@ def test_uploads_share_a_budget_and_give_it_back(opened: Callable[..., TestClien
     ],
 )
 def test_a_form_that_is_broken_or_empty_is_refused(client: TestClient, body: bytes) -> None:
-    the_error(send(client, body, "multipart/form-data; boundary=b"), 400, "invalid_request")
+    assert the_error(send(client, body, "multipart/form-data; boundary=b"), 400, "invalid_request")["message"]
 
 
 def test_a_form_that_is_cut_off_is_refused_as_a_whole(client: TestClient, toys: SimpleNamespace) -> None:
@@ -224,7 +224,7 @@ def test_a_form_that_is_cut_off_is_refused_as_a_whole(client: TestClient, toys: 
 
 
 def test_a_form_without_boundary_is_refused(client: TestClient) -> None:
-    the_error(send(client, b"--b", "multipart/form-data"), 400, "invalid_request")
+    assert the_error(send(client, b"--b", "multipart/form-data"), 400, "invalid_request")["message"]
 
 
 def test_an_empty_body_an_address_and_too_many_files_are_refused(

@@ -64,9 +64,8 @@ def aligned(health: Mapping[str, Column], history: Mapping[str, Column]) -> dict
 
 
 def of_classes(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Mapping[str, int]]:
-    """Split → label → pictures, without the pictures that have no label; a split that has no other keeps them."""
-    named = {split: {name: n for name, n in of.items() if name != UNLABELLED} for split, of in counts.items()}
-    return {split: named[split] or of for split, of in counts.items()}
+    """Split → label → pictures, without the pictures that have no label."""
+    return {split: {name: n for name, n in of.items() if name != UNLABELLED} for split, of in counts.items()}
 
 
 def stored_answers(run: RunDir) -> Answers | None:
