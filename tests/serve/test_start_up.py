@@ -77,7 +77,7 @@ def test_a_port_that_is_taken_for_ipv4_is_free_for_ipv6(make: Make) -> None:
     with socket.create_server(("0.0.0.0", 0)) as taken:
         settings = make().settings.model_copy(update={"host": "::", "port": taken.getsockname()[1]})
         try:
-            server.require_free(settings)
+            assert server.require_free(settings) is None
         except MienError as error:
             if "not supported" not in error.message and "cannot assign" not in error.message:
                 raise

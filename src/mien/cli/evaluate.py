@@ -13,14 +13,13 @@ from rich.table import Table
 
 from mien.cli.output import console, print_json, progress
 from mien.cli.writable import check_folder
-from mien.core import errors
 from mien.core.errors import MienError
 from mien.core.rundir import RunDir
 from mien.data import dataset as datasets
 from mien.evaluate import results
 from mien.evaluate.answered import augmented
 from mien.evaluate.answerer import Answerer, Precision, Weights, open_answerer
-from mien.evaluate.bound import NO_TTA, bound, kept_in
+from mien.evaluate.bound import NO_TTA, again, bound, kept_in
 from mien.evaluate.ensemble import Ensemble
 from mien.evaluate.evaluate import ALL, Evaluation, Score, evaluate
 from mien.evaluate.history import unfinished
@@ -81,7 +80,9 @@ def command(
     else:
         _print(evaluation, folder)
         if own and folder == own and not _stands_beside_plain(RunDir(model), evaluation):
-            console.print(f"[dim]{escape(_plain(model, data, split, weights))}[/dim]")
+            run = RunDir(model)
+            told = again(run, run.evaluation, {"split": split, "weights": of}, data=data)
+            console.print(f"[dim]mien report and mien export start from the plain figures: {escape(told)}[/dim]")
 
 
 def _stands_beside_plain(run: RunDir, evaluation: Evaluation) -> bool:
@@ -91,13 +92,6 @@ def _stands_beside_plain(run: RunDir, evaluation: Evaluation) -> bool:
     path = run.evaluation / "metrics.json"
     plain = run.read_json(path) if path.is_file() else {}
     return plain.get("tta") == NO_TTA and any(one["tta"] == evaluation.tta for one in augmented(run, plain))
-
-
-def _plain(model: Path, data: Path, split: str, weights: Weights) -> str:
-    """What to run before a report, which shows figures with test-time augmentation beside the plain ones alone."""
-    options = [*(["--split", split] if split != "val" else []), *(["--weights", weights] if weights != "best" else [])]
-    told = errors.command("eval", model, data, *options)
-    return f"mien report and mien export start from the plain figures: {told}"
 
 
 def _snapshots(model: Path) -> list[Path]:

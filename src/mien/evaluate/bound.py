@@ -77,13 +77,13 @@ def kept_in(run: RunDir, tta: str) -> Path:
     return run.evaluation if tta == NO_TTA else run.evaluation / tta
 
 
-def again(run: RunDir, folder: Path, facts: Mapping[str, Any]) -> str:
-    """The command that measures again what the evaluation in a folder of a run measured, and puts it there.
+def again(run: RunDir, folder: Path, facts: Mapping[str, Any], *, data: object = "DATA") -> str:
+    """The command that measures again on `data` what the evaluation in a folder of a run measured, and puts it there.
 
     In a run's own eval/ that is the plain one, whatever stands there.
     """
     tta = NO_TTA if same_place(folder, run.evaluation) else str(facts.get("tta", NO_TTA))
-    words: list[object] = ["eval", run.path, "DATA", "--split", facts.get("split", "val")]
+    words: list[object] = ["eval", run.path, data, "--split", facts.get("split", "val")]
     words += [] if tta == NO_TTA else ["--tta", tta]
     words += ["--weights", "last"] if which(facts) == "last" else []
     words += [] if same_place(folder, kept_in(run, tta)) else ["--out", folder]
