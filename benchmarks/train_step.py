@@ -1,9 +1,10 @@
 """Training speed: mien end to end against the bare step, and against Keras on TensorFlow.
 
-    python benchmarks/train_step.py [--net emotion-net] [--batch 64] [--steps 60] [--rounds 5] [--keras]
+    python benchmarks/train_step.py [--net emotion-net] [--batch 64] [--steps 60] [--rounds 5] [--keras] [--fp32]
 
 bare       forward, loss, backward, update of the same net on one prepared batch that never changes
 end to end the loop of `mien train`: shuffled batches, augmentation, two checks of finiteness, averages, bookkeeping
+fp32       the bare step with train.precision=fp32, where train.precision=auto takes bf16
 keras      Keras 3 on TensorFlow, default settings, `model.fit` on arrays in memory (emotion-net only)
 
 Each contender runs in a process of its own; the contenders take turns, `rounds` times, and the ratios are those of the
@@ -24,7 +25,7 @@ SIDE = 48
 
 
 def mien(mode: str, net: str, batch: int, steps: int) -> float:
-    """Pictures a second of mien's loop (`end`) or of the bare step (`bare`)."""
+    """Pictures a second of mien's loop (`end`) or of the bare step (`bare`, `fp32`)."""
     import numpy as np
     import torch
 
@@ -36,7 +37,9 @@ def mien(mode: str, net: str, batch: int, steps: int) -> float:
     from mien.train.optim import build_optimiser
     from mien.train.step import Step, make_learner
 
-    recipe = recipes.read(net, [f"train.batch_size={batch}", "data.votes=false"])
+    precision = "fp32" if mode == "fp32" else "auto"
+    settings = [f"train.batch_size={batch}", "data.votes=false", f"train.precision={precision}"]
+    recipe = recipes.read(net, settings)
     machine = Machine(recipe.train)
     spec = ModelSpec(
         architecture=recipe.model.name,
@@ -70,7 +73,7 @@ def mien(mode: str, net: str, batch: int, steps: int) -> float:
     for i, part in enumerate(Batches(count, batch, 0).epoch(0)):
         if i == 5:
             started = time.perf_counter()
-        bare() if mode == "bare" else step(learner, part)
+        step(learner, part) if mode == "end" else bare()
     return batch * steps / (time.perf_counter() - started)
 
 
@@ -126,7 +129,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--keras", action="store_true")
-    parser.add_argument("--only", choices=["bare", "end", "keras"], help=argparse.SUPPRESS)
+    parser.add_argument("--fp32", action="store_true")
+    parser.add_argument("--only", choices=["bare", "end", "keras", "fp32"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.only:
         rate = (
@@ -136,7 +140,7 @@ def main() -> None:
         )
         print(json.dumps(rate))
         return
-    contenders = ["bare", "end", *(["keras"] if arguments.keras else [])]
+    contenders = ["bare", "end", *(["keras"] if arguments.keras else []), *(["fp32"] if arguments.fp32 else [])]
     rates: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(arguments.rounds):
         for name in contenders if turn % 2 == 0 else reversed(contenders):
@@ -144,10 +148,11 @@ def main() -> None:
     for name, found in rates.items():
         low, middle, high = min(found), statistics.median(found), max(found)
         print(f"{name:10s} {middle:7.0f} pictures/s   ({low:.0f} to {high:.0f}, {arguments.rounds} rounds)")
-    for other in contenders:
-        if other != "end":
-            paired = [a / b for a, b in zip(rates["end"], rates[other], strict=True)]
-            print(f"end to end / {other}: {statistics.median(paired):.2f}   ({min(paired):.2f} to {max(paired):.2f})")
+    pairs = [("end", other) for other in ("bare", "keras")] + [("bare", "fp32")]
+    for one, other in pairs:
+        if other in rates:
+            paired = [a / b for a, b in zip(rates[one], rates[other], strict=True)]
+            print(f"{one} / {other}: {statistics.median(paired):.2f}   ({min(paired):.2f} to {max(paired):.2f})")
 
 
 if __name__ == "__main__":

@@ -13,11 +13,18 @@ from mien.models.convolution import Conv2d, columns
 CL = torch.channels_last
 
 
+@pytest.fixture
+def matrix_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU with AMX, whatever this one has: without it the CPU's own kernel is the faster."""
+    monkeypatch.setattr("mien.models.convolution.has_matrix_units", lambda: True)
+
+
 def exact(value: Tensor) -> Tensor:
     """The value as bf16 holds it, in float64."""
     return value.detach().bfloat16().double()
 
 
+@pytest.mark.usefixtures("matrix_units")
 @pytest.mark.parametrize(("side", "padding", "bias"), [(6, 1, False), (6, 1, True), (8, 0, True), (3, 1, False)])
 def test_small_maps_give_the_outputs_and_gradients_of_the_definition(side: int, padding: int, bias: bool) -> None:
     torch.manual_seed(0)
@@ -40,12 +47,15 @@ def test_small_maps_give_the_outputs_and_gradients_of_the_definition(side: int, 
         torch.testing.assert_close(conv.bias.grad.double(), exact_bias.grad, rtol=0.02, atol=0.2)
 
 
-def test_small_maps_take_the_matrix_product_only_in_training_with_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_maps_take_the_matrix_product_only_in_training_with_bf16_on_matrix_units(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     calls: list[int] = []
     monkeypatch.setattr("mien.models.convolution.columns", lambda x, p: calls.append(1) or columns(x, p))
     conv = Conv2d(32, 32, 3, padding=1)
 
-    def went_there(side: int = 6, *, bf16: bool = True, training: bool = True) -> bool:
+    def went_there(side: int = 6, *, bf16: bool = True, training: bool = True, amx: bool = True) -> bool:
+        monkeypatch.setattr("mien.models.convolution.has_matrix_units", lambda: amx)
         calls.clear()
         conv.train(training)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
@@ -56,6 +66,7 @@ def test_small_maps_take_the_matrix_product_only_in_training_with_bf16(monkeypat
     assert not went_there(side=12)
     assert not went_there(bf16=False)
     assert not went_there(training=False)
+    assert not went_there(amx=False)
 
 
 @pytest.mark.parametrize("act", [nn.ReLU(), nn.LeakyReLU(0.1)])

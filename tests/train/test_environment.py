@@ -37,11 +37,11 @@ def test_a_resume_keeps_the_precision_that_the_run_began_with(
     bar_set: Dataset, small, watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: set[torch.dtype]
 ) -> None:
     recipe, run = small(train={"epochs": 1, "precision": "auto"}), RunDir(tmp_path / "r")
-    monkeypatch.setattr("mien.train.machine.has_matrix_units", lambda: True)
+    monkeypatch.setattr("mien.train.machine.has_bf16_products", lambda: True)
     train(bar_set, recipe, run.path, watched())
     assert json.loads(run.environment.read_text())["precision"] == "bf16"
     assert seen == {torch.bfloat16}
-    monkeypatch.setattr("mien.train.machine.has_matrix_units", lambda: False)  # as on another machine
+    monkeypatch.setattr("mien.train.machine.has_bf16_products", lambda: False)  # as on another machine
     seen.clear()
     resume(run, bar_set, watched(), settings=["train.epochs=2"])
     assert seen == {torch.bfloat16}

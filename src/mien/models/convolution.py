@@ -10,6 +10,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_input
 
+from mien.models.processor import has_matrix_units
+
 # oneDNN's weight gradient fills AMX tiles of 16 rows along the map's width: at 6 or 8 px more than half stays empty.
 _SMALL_MAP = 8
 _LEAST_CHANNELS = 32
@@ -52,7 +54,7 @@ class _SmallMaps(torch.autograd.Function):
 
 @final
 class Conv2d(nn.Conv2d):
-    """`nn.Conv2d` with a faster weight gradient for small maps in bf16 on a CPU; the same anywhere else."""
+    """`nn.Conv2d` with a faster weight gradient for small maps in bf16 on a CPU with AMX; the same anywhere else."""
 
     def forward(self, input: Tensor) -> Tensor:
         if not self._pays(input):
@@ -67,4 +69,5 @@ class Conv2d(nn.Conv2d):
         plain = self.kernel_size == (3, 3) and self.stride == (1, 1) and self.dilation == (1, 1) and self.groups == 1
         if not (self.training and autocast and plain and x.device.type == "cpu" and self.padding in ((0, 0), (1, 1))):
             return False
-        return x.shape[3] - 2 + 2 * self.padding[0] <= _SMALL_MAP and self.in_channels >= _LEAST_CHANNELS
+        small = x.shape[3] - 2 + 2 * self.padding[0] <= _SMALL_MAP and self.in_channels >= _LEAST_CHANNELS
+        return small and has_matrix_units()

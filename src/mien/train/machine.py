@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from mien.core.errors import MienError
 from mien.core.recipe import TrainConfig
+from mien.models.processor import has_bf16_products
 
 
 def check_device(name: str) -> str:
@@ -40,19 +40,13 @@ def check_device(name: str) -> str:
     raise MienError(f"device {name!r} is unknown or not there{found}", hint="auto, cpu, cuda, cuda:1, mps")
 
 
-def has_matrix_units() -> bool:
-    """Whether this CPU multiplies bf16 matrices in hardware (AMX); False where torch cannot tell."""
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("amx_bf16", False))
-
-
 def choose_precision(wanted: str, device: str) -> str:
-    """`bf16` or `fp32`; `auto` takes bf16 where matrix units make it faster (AMX on CPUs, Ampere and later)."""
+    """`bf16` or `fp32`; `auto` takes bf16 where hardware makes it faster (AMX or AVX-512 BF16; Ampere and later)."""
     if wanted != "auto":
         return wanted
     if device.startswith("cuda"):
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    if device == "cpu" and has_matrix_units():
+    if device == "cpu" and has_bf16_products():
         return "bf16"
     return "fp32"
 

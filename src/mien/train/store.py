@@ -20,9 +20,10 @@ from mien.core.files import write_json, write_text
 from mien.core.recipe import Recipe
 from mien.core.rundir import RunDir
 from mien.core.spec import ModelSpec
+from mien.models.processor import has_matrix_units
 from mien.models.store import save_weights
 from mien.train.checkpoint import Progress
-from mien.train.machine import Machine, has_matrix_units
+from mien.train.machine import Machine
 from mien.train.schedule import ends_cycle
 from mien.train.step import Learner
 
