@@ -23,6 +23,10 @@ from mien.core.recipe import Recipe
         (["average.swa_from_epoch=20"], "two averages for one place"),
         (["average.ema_decay=0", "average.swa_from_epoch=33"], "comes after the last epoch, 32"),
         (["average.swa_rate=0.1"], "swa_rate needs average.swa_from_epoch"),
+        (
+            ["average.ema_decay=0", "average.swa_from_epoch=4", "average.swa_rate=0.1"],
+            "swa_rate begins with epoch 4, within schedule.warmup_epochs = 3.2",
+        ),
         (["average.ema_warmup_epochs=32"], "leaves none of 32 epochs"),
         (["average.ema_decay=0", "average.ema_warmup_epochs=2"], "ema_warmup_epochs needs average.ema_decay"),
         (["average.snapshot_epochs=2"], "snapshot_epochs needs average.snapshots"),

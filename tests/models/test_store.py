@@ -118,3 +118,11 @@ def test_only_the_first_few_differences_are_listed(path: Path) -> None:
     save_weights(path, {}, SPEC)
     with pytest.raises(MienError, match=r"and \d+ more$"):
         load_classifier(path)
+
+
+def test_a_tensor_under_two_names_is_stored_under_both(path: Path, net: Classifier) -> None:
+    state = net.state_dict()
+    first, *_ = state
+    save_weights(path, state | {"again": state[first]}, SPEC)
+    tensors, _ = read_weights(path)
+    assert torch.equal(tensors["again"], tensors[first])

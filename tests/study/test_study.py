@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tomli_w
 
 from mien.cli.app import run as cli
 from mien.core.errors import MienError
-from mien.data.dataset import Dataset
+from mien.data.dataset import VOTE_COLUMNS, Dataset
 from mien.study import ladder as ladders
 from mien.study import report
 from mien.study import run as runs
@@ -131,7 +132,7 @@ def test_steps_are_compared_by_a_figure_that_both_have() -> None:
 @pytest.mark.parametrize("name", ["ladder.json", "study.json"])
 @pytest.mark.parametrize("text", ["{", "[]", "{}"])
 def test_a_damaged_file_of_a_study_is_named(bar_set: Dataset, tmp_path: Path, name: str, text: str) -> None:
-    ladder = ladders.build({"recipe": "demo", "steps": [{"name": "a"}]}, source="l")
+    ladder = ladders.build({"recipe": "demo", "set": ["data.crop=20"], "steps": [{"name": "a"}]}, source="l")
     runs._begin(tmp_path, ladder, (), bar_set)
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(MienError, match=rf"{name}: damaged") as error:
@@ -154,9 +155,38 @@ def test_a_set_with_votes_only_is_refused_before_a_training(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ({"set": ["model.options.wdie=true"]}, "wdie"),
+        ({"data": {"drop": ["contempt"]}}, "contempt"),
+        ({"data": {"per_class": 500}}, "per_class = 500 asks for more"),
+        ({"data": {"drop": ["disgust"]}, "set": ["loss.class_weights.disgust=10"]}, "disgust"),
+        ({"set": ["optimiser.rates.convv=2"]}, "convv"),
+    ],
+)
+def test_a_step_that_does_not_fit_the_data_is_named_before_anything_trains(
+    bar_set: Dataset, tmp_path: Path, step: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = {"recipe": "demo", "set": ["data.crop=20"], "steps": [{"name": "plain"}, {"name": "bad", **step}]}
+    with pytest.raises(MienError, match=f"^step bad: .*{message}"):
+        study(bar_set, ladders.build(tree, source="l"), tmp_path / "out", never)
+    (tmp_path / "l.toml").write_text(tomli_w.dumps(tree), encoding="utf-8")
+    assert cli(["study", str(bar_set.path), "-l", str(tmp_path / "l.toml"), "--dry-run"]) == 2
+    assert "step bad:" in capsys.readouterr().err
+
+
+def test_votes_that_a_step_turns_on_have_to_be_there(bar_set: Dataset, tmp_path: Path) -> None:
+    data = replace(bar_set, table=bar_set.table.drop_columns(list(VOTE_COLUMNS)))
+    steps = [{"name": "plain"}, {"name": "votes", "set": ["data.votes=true"]}]
+    tree = {"recipe": "demo", "set": ["data.crop=20", "data.votes=false"], "steps": steps}
+    with pytest.raises(MienError, match=r"step votes turns data\.votes on"):
+        study(data, ladders.build(tree, source="l"), tmp_path / "out", never)
+
+
 def test_snapshots_of_a_step_that_was_never_trained_name_it(bar_set: Dataset, tmp_path: Path) -> None:
     steps = [{"name": "a"}, {"name": "two", "snapshots": 2}, {"name": "three", "snapshots": 3}]
-    tree = {"recipe": "demo", "set": ["average.snapshots=3"], "steps": steps}
+    tree = {"recipe": "demo", "set": ["data.crop=20", "average.snapshots=3"], "steps": steps}
     with pytest.raises(MienError, match="whose snapshots three could average") as error:
         study(bar_set, ladders.build(tree, source="l"), tmp_path, never, only=("three",))
     assert "--step a" in (error.value.hint or "")

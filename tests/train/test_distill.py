@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -160,3 +161,18 @@ def test_a_new_start_asks_anew_whatever_an_earlier_one_has_left(
     for kept in (True, True, False):
         taught(bar_set, rows, spec, config, folder=tmp_path, machine=machine, kept=kept)
     assert asked == [teacher, teacher]
+
+
+def test_no_teacher_is_asked_before_all_are_found_and_validation_is_there(
+    bar_set: Dataset, teacher: Path, small, watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(teachers, "predict_probabilities", lambda *_, **__: asked.append(1))
+    recipe = small(distill={"teachers": [str(teacher), "nowhere.onnx"]})
+    with pytest.raises(MienError, match=r"nowhere\.onnx"):
+        train(bar_set, recipe, tmp_path / "r", watched())
+    no_val = replace(bar_set)
+    monkeypatch.setitem(no_val.__dict__, "split", np.where(bar_set.split == "val", "test", bar_set.split))
+    with pytest.raises(MienError, match="no picture in split 'val'"):
+        train(no_val, small(distill={"teachers": [str(teacher)]}), tmp_path / "s", watched())
+    assert not asked

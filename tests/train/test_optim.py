@@ -27,13 +27,13 @@ def convolutions() -> nn.Sequential:
     return net.to(memory_format=torch.channels_last)
 
 
-def classifier(name: str = "mien-s", **options: object) -> Classifier:
+def classifier(name: str = "mien-s", side: int = 32, **options: object) -> Classifier:
     torch.manual_seed(0)
     spec = ModelSpec(
         architecture=name,
         options=options,
-        height=32,
-        width=32,
+        height=side,
+        width=side,
         normalise=Normalise(kind="unit"),
         heads=(Head(name="toy", labels=("a", "b")),),
     )
@@ -283,3 +283,16 @@ def test_a_torch_without_muon_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch.optim, "Muon")
     with pytest.raises(MienError, match=r"muon needs torch 2\.9"):
         build_optimiser(convolutions(), OptimiserConfig(name="muon"))
+
+
+def test_tables_of_a_transformer_are_neither_decayed_nor_orthogonalised() -> None:
+    model = classifier("timm:levit_128s", side=224)
+    tables = {name for name, _ in model.named_parameters() if name.endswith("attention_biases")}
+    assert tables
+    decay = of_groups(model, OptimiserConfig(weight_decay=0.1), "weight_decay")
+    assert {decay[name] for name in tables} == {0}
+    assert decay["backbone.net.stages.0.blocks.0.attn.qkv.linear.weight"] == 0.1
+    muon, rest = build_optimiser(model, OptimiserConfig(name="muon", learning_rate=0.02)).parts
+    held = {id(p) for group in rest.param_groups for p in group["params"]}
+    assert all(id(p) in held for name, p in model.named_parameters() if name in tables)
+    assert muon.param_groups

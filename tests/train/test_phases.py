@@ -164,6 +164,9 @@ def test_the_hardest_are_the_wrong_ones_and_at_least_a_batch() -> None:
     assert hardest(label, answers, everything, least=2).tolist() == [1, 2]
     assert hardest(label, answers, everything, least=4).tolist() == [1, 2, 4, 5]
     assert hardest(label, answers, np.arange(6) != 2, least=1).tolist() == [1]
+    # With many classes a right answer can cost more than a wrong one.
+    close = Answers(answers.answer, np.array([5, 2, 3, 0, 4, 1], np.float32))
+    assert hardest(label, close, everything, least=3).tolist() == [0, 1, 2]
 
 
 def test_hard_examples_are_what_the_averaged_weights_get_wrong_and_suspected_ones_stay_out(

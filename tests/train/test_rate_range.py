@@ -127,3 +127,11 @@ def test_the_command_says_what_to_set_and_only_the_first_process_does(
     assert cli(words) == 0
     shown = "".join(capsys.readouterr().out.split())
     assert f"--setoptimiser.rest_learning_rate={rest:.2g}" in shown
+
+
+def test_the_rate_grows_by_one_factor_however_long_an_epoch_is(bar_set: Dataset, small) -> None:
+    found = range_test(bar_set, small(train={"batch_size": 2}), low=1e-7, high=1e-6, steps=20)
+    assert found.rates == pytest.approx(np.geomspace(1e-7, 1e-6, 20))
+    # 1e145 over 19 steps would be 1e458 over the 60 of an epoch, more than a float holds.
+    wide = range_test(bar_set, small(train={"batch_size": 2}), low=1e-150, high=1e-5, steps=20)
+    assert wide.rates[-1] == pytest.approx(1e-5)

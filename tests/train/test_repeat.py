@@ -291,3 +291,16 @@ def test_what_decides_nothing_may_change_between_two_calls(
     rarely = short.train.model_copy(update={"checkpoint_minutes": 9})
     same = short.model_copy(update={"name": "renamed", "about": "two epochs", "train": rarely})
     assert len(repeat(bar_set, same, tmp_path, lambda *_: watched(), seeds=2)["runs"]) == 2
+
+
+def test_folds_do_not_begin_with_weights_that_have_seen_them(
+    bar_set: Dataset, short: Recipe, watched, tmp_path: Path
+) -> None:
+    repeat(bar_set, short, tmp_path / "seeds", lambda *_: watched(), seeds=1)
+    begun = {"model": short.model.model_copy(update={"start_from": str(tmp_path / "seeds" / "seed-0")})}
+    with pytest.raises(MienError, match="was trained on this set, so on pictures of every fold's val"):
+        repeat(bar_set, short.model_copy(update=begun), tmp_path / "folds", lambda *_: watched(), folds=2)
+    assert not (tmp_path / "folds").exists()
+    other = replace(bar_set, info=bar_set.info.model_copy(update={"fingerprint": "another"}))
+    told = repeat(other, short.model_copy(update=begun), tmp_path / "folds", lambda *_: watched(), folds=2)
+    assert len(told["runs"]) == 2

@@ -80,3 +80,13 @@ def test_from_its_first_epoch_on_swa_can_hold_the_rate() -> None:
     )
     assert rate_factor(recipe, 5.9) == factor(recipe.schedule, 5.9, 10)
     assert rate_factor(recipe, 6.0) == rate_factor(recipe, 9.9) == 0.05
+
+
+def test_the_rate_of_swa_is_constant_whatever_a_plateau_has_made_of_the_schedules() -> None:
+    recipe = Recipe(
+        schedule=ScheduleConfig(name="plateau"),
+        average=AverageConfig(swa_from_epoch=2, swa_rate=0.5),
+        train=TrainConfig(epochs=8),
+    )
+    assert rate_factor(recipe, 0.5, plateau=0.1) == 0.1
+    assert rate_factor(recipe, 1.0, plateau=0.1) == rate_factor(recipe, 7.5, plateau=0.01) == 0.5

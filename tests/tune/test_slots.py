@@ -365,3 +365,12 @@ def test_two_processes_of_a_tpe_search_do_not_begin_with_the_same_point(
         assert search._do(None, space, trial, tmp_path, None, 0)  # type: ignore[arg-type]
     assert sorted(found) == [0, 1]
     assert found[0] != found[1]
+
+
+def test_a_trial_that_goes_on_tells_hyperband_its_epochs_one_by_one() -> None:
+    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=3, reduction_factor=2)
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+    trial = study.ask()
+    watcher = search._Reporting(SimpleNamespace(epoch=lambda _: None), trial, epochs=8)  # type: ignore[arg-type]
+    watcher.replay({"epoch": epoch, "val_accuracy": epoch / 10} for epoch in range(1, 6))
+    assert trial.storage.get_trial_system_attrs(trial._trial_id)["completed_rung_0"] == 0.3

@@ -180,3 +180,13 @@ def test_the_best_settings_can_be_pasted(capsys: pytest.CaptureFixture[str], tmp
     assert words[::2] == ["--set", "--set"]
     tree = recipes.apply_settings({}, words[1::2])
     assert tree == {"model": {"options": {"norm": "none"}}, "train": {"batch_size": 32}}
+
+
+def test_a_net_that_cannot_be_built_is_named_before_anything_trains(
+    bar_set: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = write(tmp_path / "tiny.toml", rate='"model.options.widths" = { choices = ["8,8,8,8", "8,x"] }')
+    assert cli(["tune", str(bar_set.path), "--space", str(space), "-o", str(tmp_path / "out")]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "a trial might have train.batch_size = 10, model.options.widths = 8,x, and then:" in told
+    assert not list((tmp_path / "out").glob("trials/*"))

@@ -29,17 +29,23 @@ def command(
     settings: list[str] = typer.Option([], "--set", "-s", help="Put over all steps: --set train.epochs=5. Repeatable."),
     only: list[str] = typer.Option([], "--step", help="Train this step only; repeatable (default: all)."),
     out: Path | None = typer.Option(None, "--out", "-o", help="Folder (default: runs/study-LADDER-DATE-TIME)."),
-    dry: bool = typer.Option(False, "--dry-run", help="Check every recipe, list the steps, train nothing."),
+    dry: bool = typer.Option(
+        False, "--dry-run", help="Check every recipe, with data also against them, list the steps, train nothing."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print the result as one JSON object."),
 ) -> None:
     """Train the steps of a ladder with several seeds and compare each with the one before. Goes on, with --out."""
+    from mien.data import dataset
     from mien.study import ladder as ladders
+    from mien.study.run import check
 
     if ladder is None:
         raise MienError("no ladder was named", hint=f"--ladder, one of {', '.join(ladders.names())}, or a TOML file")
     chosen = ladders.read(ladder)
     planned = ladders.plan(chosen, tuple(settings), tuple(only))
     if dry:
+        if data is not None:
+            check(dataset.load(data), planned)
         steps = [{"name": p.step.name, "before": p.before, "recipe": p.recipe.name} for p in planned]
         print_json({"ladder": chosen.name, "steps": steps}) if as_json else _list(chosen, [p.step for p in planned])
         return

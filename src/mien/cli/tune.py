@@ -37,10 +37,11 @@ def command(
     # Loaded only now: a wrong key is answered at once, before torch takes its seconds.
     from mien.data import dataset
     from mien.tune import report
-    from mien.tune.run import Patience, work
+    from mien.tune.run import Patience, check, work
     from mien.tune.storage import open_study, retried, sqlite_url
 
     packed, target = dataset.load(data), out or Path("runs") / f"tune-{chosen.name}"
+    check(packed, chosen)
     study = open_study(chosen, packed.info.fingerprint, url=storage or sqlite_url(target))
     with bars_in_turn() as watch:
         done = work(packed, chosen, study, target, watch, patience=Patience(grace=grace))

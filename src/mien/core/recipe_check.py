@@ -62,6 +62,12 @@ def _check_averages(recipe: Recipe) -> None:
             f"average.swa_from_epoch = {average.swa_from_epoch} comes after the last epoch, {epochs}",
             hint="three quarters of the epochs are usual",
         )
+    if average.swa_rate is not None and (average.swa_from_epoch or 0) - 1 < recipe.schedule.warmup_epochs:
+        raise MienError(
+            f"average.swa_rate begins with epoch {average.swa_from_epoch}, within schedule.warmup_epochs = "
+            f"{recipe.schedule.warmup_epochs:g}",
+            hint="a later average.swa_from_epoch: three quarters of the epochs are usual",
+        )
     if average.ema_warmup_epochs >= epochs:
         raise MienError(
             f"average.ema_warmup_epochs = {average.ema_warmup_epochs:g} leaves none of {epochs} epochs to average",

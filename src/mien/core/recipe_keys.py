@@ -69,7 +69,7 @@ class OptimiserConfig(Frozen):
     nesterov: bool = Field(default=True, description="of sgd and muon")
     betas: tuple[Memory, Memory] = Field(default=(0.9, 0.999), description="of adam and adamw")
     epsilon: Positive = 1e-8
-    weight_decay: NotNegative = Field(default=0, description="on every weight matrix")
+    weight_decay: NotNegative = Field(default=0, description="on kernels and dense weights")
     decay_norms_and_biases: bool = False
     l2: dict[str, NotNegative] = Field(default_factory=dict, description="weight decay of parameters by part of name")
     l1: dict[str, NotNegative] = Field(

@@ -28,6 +28,10 @@ class Backbone(nn.Module):
 
     out_features: int
 
+    def not_weights(self) -> frozenset[str]:
+        """Names of parameters with the shape of weights that are none, such as tables of positions: never decayed."""
+        return frozenset()
+
     def depth_groups(self) -> DepthGroups:
         """Which parameters stand at one depth: here each kernel, with the vectors that follow it.
 

@@ -20,7 +20,8 @@ from mien.models.classifier import Classifier, build_classifier
 
 def save_weights(path: Path, module_state: Mapping[str, Tensor], spec: ModelSpec) -> None:
     """Write a classifier's `state_dict()` and spec; `path` holds the whole new file or the old one."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module_state.items()}
+    # Clones, since safetensors takes no two names for the same memory, which nets with shared modules have.
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in module_state.items()}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata=spec.to_metadata())
 

@@ -38,6 +38,11 @@ class TimmBackbone(Backbone):
         self.net = net
         self.out_features = flat_features(net, shape)
 
+    def not_weights(self) -> frozenset[str]:
+        """As timm's net says itself."""
+        found = self.net.no_weight_decay() if hasattr(self.net, "no_weight_decay") else ()
+        return frozenset(f"net.{name}" for name in found)
+
     def depth_groups(self) -> DepthGroups:
         """As timm's net says itself; each kernel where it does not."""
         if not hasattr(self.net, "group_matcher"):

@@ -49,6 +49,21 @@ def ruled(parent: Dataset, rule: DataRule, folder: Path) -> Dataset:
     return made if plain else _zoomed(made, rule, path)
 
 
+def foreseen(parent: Dataset, rule: DataRule) -> Dataset:
+    """The parent with the labels that `rule` leaves its pictures; none is drawn, repeated or enlarged.
+
+    Raises:
+        MienError: a class that the set has not or has too few pictures of.
+    """
+    if rule == DataRule():
+        return parent
+    labels, label = relabel(parent.labels, parent.label, drop=rule.drop, merge={})
+    _drawn(parent, rule, label)
+    place = parent.table.column_names.index("label")
+    table = parent.table.set_column(place, "label", pa.array(label))
+    return Dataset(parent.images, table, parent.info.model_copy(update={"labels": labels.names}), parent.path)
+
+
 def _labelled(rows: Rows, label: Rows) -> Rows:
     return rows[label[rows] >= 0]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from mien.data.dataset import Dataset
 from mien.study import measured
 from mien.study.compare import paired
 from mien.study.ladder import DataRule, Ladder, Planned, plan
-from mien.study.rules import ruled
+from mien.study.rules import foreseen, ruled
 from mien.train.loop import Watcher
+from mien.train.prepare import check_fit
 from mien.train.repeat import FILE as REPEATED
 from mien.train.repeat import repeat, spread
 
@@ -63,6 +64,7 @@ def study(
     """
     planned, count = plan(ladder, settings, only), seeds or ladder.seeds
     _require_labels(data)
+    check(data, planned)
     _begin(out, ladder, settings, data)
     facts: Row = {"ladder": ladder.name, "about": ladder.about, "data": data.info.fingerprint, "seeds": count}
     facts |= {"settings": list(settings), "figure": ladder.figure, "date": time.strftime("%Y-%m-%d"), "steps": []}
@@ -78,6 +80,26 @@ def study(
         if told is not None:
             told(facts)
     return facts
+
+
+def check(data: Dataset, planned: Sequence[Planned]) -> None:
+    """Refuse before anything trains what a step's training would refuse at its start.
+
+    Raises:
+        MienError: naming the step whose recipe or rule does not fit the data.
+    """
+    for one in planned:
+        if one.step.snapshots is not None:
+            continue
+        try:
+            check_fit(foreseen(data, one.data), one.recipe)
+        except MienError as error:
+            raise MienError(f"step {one.step.name}: {error.message}", hint=error.hint) from None
+        if not data.has_votes and one.recipe.data.votes and any(s.startswith("data.votes") for s in one.step.set):
+            raise MienError(
+                f"step {one.step.name} turns data.votes on, and {data.path} has none: it would train the net before it",
+                hint="import the set with its votes, or name the other steps with --step",
+            )
 
 
 def _require_labels(data: Dataset) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any, final
 
 import torch
@@ -10,9 +11,9 @@ from torch import Tensor, nn
 from mien.train.rates import HEADS
 
 
-def is_matrix(name: str, parameter: Tensor) -> bool:
+def is_matrix(name: str, parameter: Tensor, weights: Set[str]) -> bool:
     """Whether Muon is for it: kernels and dense weights, but not the heads, as its authors advise for output layers."""
-    return parameter.ndim in (2, 4) and not name.startswith(HEADS)
+    return name in weights and parameter.ndim in (2, 4) and not name.startswith(HEADS)
 
 
 def as_matrix(tensor: Tensor, *, like: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def examine(model: nn.Module, pictures: Pictures, machine: Machine, *, batch_siz
 
 
 def hardest(label: NDArray[np.integer], answers: Answers, among: NDArray[np.bool_], *, least: int) -> NDArray[np.int64]:
-    """Positions of the pictures that were answered wrong, but at least `least`: then those of highest loss.
+    """Positions of the pictures that were answered wrong, filled up to `least` with those of highest loss.
 
     Args:
         label: (n,) ids; pictures without one (−1) are neither right nor wrong and stay out.
@@ -48,8 +48,6 @@ def hardest(label: NDArray[np.integer], answers: Answers, among: NDArray[np.bool
         least: the length of one batch.
     """
     able = among & (label >= 0)
-    wrong = np.flatnonzero(able & (answers.answer != label))
-    if len(wrong) >= least:
-        return wrong
-    order = np.argsort(np.where(able, -answers.loss, np.inf), kind="stable")
-    return np.sort(order[: min(least, int(able.sum()))])
+    is_wrong = able & (answers.answer != label)
+    order = np.lexsort((-answers.loss, ~is_wrong, ~able))
+    return np.sort(order[: max(int(is_wrong.sum()), min(least, int(able.sum())))])

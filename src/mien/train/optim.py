@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mien.core.errors import MienError
 from mien.core.recipe_keys import OptimiserConfig
 from mien.train.matrices import Matrices, is_matrix
-from mien.train.rates import by_part, check_parts, groups, rates
+from mien.train.rates import by_part, check_parts, groups, rates, weights_of
 
 _KINDS: dict[str, type[torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
@@ -139,18 +139,18 @@ def build_optimiser(model: nn.Module, config: OptimiserConfig) -> Optimiser:
     """
     check_parts(model, config)
     named = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    factors = rates(model, config)
+    factors, weights = rates(model, config), weights_of(model)
     if config.name != "muon":
         l1 = _penalties(named, config, factors, is_decoupled=config.name == "adamw")
-        return Optimiser([_plain(config.name, groups(named, config, factors), config)], l1=l1)
-    hidden = {name: p for name, p in named.items() if is_matrix(name, p)}
+        return Optimiser([_plain(config.name, groups(named, config, factors, weights), config)], l1=l1)
+    hidden = {name: p for name, p in named.items() if is_matrix(name, p, weights)}
     others = {name: p for name, p in named.items() if name not in hidden}
     scale = (config.rest_learning_rate or config.learning_rate) / config.learning_rate
     matrices = Matrices(list(hidden.values()))
     scaled = {name: factors[name] * scale for name in others}
     parts = [
-        _muon(matrices.seen_in(groups(hidden, config, factors)), config),
-        _plain(config.rest, groups(others, config, scaled), config),
+        _muon(matrices.seen_in(groups(hidden, config, factors, weights)), config),
+        _plain(config.rest, groups(others, config, scaled, weights), config),
     ]
     l1 = _penalties(hidden, config, factors, is_decoupled=True)
     l1 += _penalties(others, config, scaled, is_decoupled=config.rest == "adamw")

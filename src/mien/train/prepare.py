@@ -22,11 +22,13 @@ from mien.models.classifier import build_classifier
 from mien.page.words import plural
 from mien.train.batches import NORMS, PROBE, Pictures, generator, load_pictures, vote_targets
 from mien.train.class_weights import class_weights
+from mien.train.freeze import check_freeze
 from mien.train.loop import Parts
 from mien.train.machine import Machine
 from mien.train.objective import Objective
 from mien.train.optim import build_optimiser
 from mien.train.phase_rows import PhaseRows, left_out
+from mien.train.rates import check_parts
 from mien.train.stages import LEFT_OUT, Stages
 from mien.train.start import begin
 from mien.train.step import Learner, make_learner
@@ -146,6 +148,8 @@ def prepare(
     stages = Stages(phases(recipe), rows, pictures, objective, evaluated, machine, PhaseRows(run.phases))
     stages.left_out = _left_out(data, stages, fresh=fresh)
     stages.check()
+    val = load_pictures(data, data.rows("val"), device=device, loss=None, with_votes=with_votes)
+    probe = _probe(data, rows, recipe, device, with_votes)
     # Last, since it can take minutes.
     objective.teachers = taught(
         data, rows, spec, recipe.distill, folder=run.teachers, machine=machine, kept=not fresh, tell=tell
@@ -155,12 +159,26 @@ def prepare(
         machine=machine,
         stages=stages,
         evaluated=evaluated,
-        val=load_pictures(data, data.rows("val"), device=device, loss=None, with_votes=with_votes),
-        probe=_probe(data, rows, recipe, device, with_votes),
+        val=val,
+        probe=probe,
         norms=_drawn(pictures, recipe) if learner.average and learner.average.stale_norms else None,
         store=RunStore(run, spec, recipe),
     )
     return parts, learner
+
+
+def check_fit(data: Dataset, recipe: Recipe) -> None:
+    """Refuse what `prepare` would of a net and its parts, and of labels, without the pictures and the start's weights.
+
+    Raises:
+        MienError: keys of the recipe that do not fit the data or the net.
+    """
+    rows = training_rows(data, recipe)
+    net = build_classifier(make_spec(data, recipe, rows[:1]), start=False)
+    check_parts(net, recipe.optimiser)
+    for phase in phases(recipe):
+        check_freeze(net, phase.config.freeze, phase=phase.number)
+    class_weights(data.label[rows], data.labels, recipe.loss)
 
 
 def _require_a_choice(data: Dataset, rows: NDArray[np.int64], spec: ModelSpec) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import MienError
 from mien.core.recipe import Recipe
-from mien.core.recipe_keys import AverageConfig, ScheduleConfig
+from mien.core.recipe_keys import AverageConfig
 from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
 from mien.train.batches import Batch, Batches
@@ -102,8 +102,8 @@ def range_test(
     with TemporaryDirectory() as folder:
         parts, learner = prepare(data, _plain(recipe), RunDir(Path(folder)), machine)
         stage = parts.stages.at(learner, Progress())
-        growth = (high / low) ** (stage.batches.per_epoch / (steps - 1))
-        stage.step.recipe = _growing(stage.step.recipe, low, growth)
+        growth = math.log(high / low) / (steps - 1)
+        stage.step.own_rate = lambda position: low * math.exp(growth * position)
         learner.model.train()
         rates, losses = [], []
         for batch in islice(_batches(stage.batches), steps):
@@ -122,13 +122,6 @@ def range_test(
 
 def _plain(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"phases": (), "average": AverageConfig()})
-
-
-def _growing(recipe: Recipe, low: float, growth: float) -> Recipe:
-    """The recipe with a rate that grows by a factor an epoch; only here may `gamma` be above 1."""
-    schedule = ScheduleConfig(name="exponential").model_copy(update={"gamma": growth})
-    optimiser = recipe.optimiser.model_copy(update={"learning_rate": low})
-    return recipe.model_copy(update={"schedule": schedule, "optimiser": optimiser})
 
 
 def _batches(batches: Batches) -> Iterator[Batch]:

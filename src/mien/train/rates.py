@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, cast
 
-from torch import Tensor, nn
+from torch import nn
 
 from mien.core.errors import MienError
 from mien.core.recipe_keys import OptimiserConfig
@@ -14,9 +14,16 @@ from mien.models.entry import Backbone
 HEADS = "heads."
 
 
-def decay_of(name: str, parameter: Tensor, config: OptimiserConfig) -> float:
+def weights_of(model: nn.Module) -> set[str]:
+    """Names of the parameters that are kernels or dense weights: no norms or biases, no tables of tokens or places."""
+    backbone = getattr(model, "backbone", None)
+    others = {f"backbone.{name}" for name in backbone.not_weights()} if isinstance(backbone, Backbone) else set()
+    return {name for name, parameter in model.named_parameters() if parameter.ndim > 1} - others
+
+
+def decay_of(name: str, config: OptimiserConfig, *, is_weight: bool) -> float:
     """The weight decay of one parameter: by `l2`'s longest matching part of its name, else the general rule."""
-    general = config.weight_decay if parameter.ndim > 1 or config.decay_norms_and_biases else 0.0
+    general = config.weight_decay if is_weight or config.decay_norms_and_biases else 0.0
     return by_part(name, config.l2, general)
 
 
@@ -62,7 +69,7 @@ def _of_holder(name: str, values: Mapping[str, int]) -> int:
 
 
 def groups(
-    named: Mapping[str, nn.Parameter], config: OptimiserConfig, factors: Mapping[str, float]
+    named: Mapping[str, nn.Parameter], config: OptimiserConfig, factors: Mapping[str, float], weights: Set[str]
 ) -> list[dict[str, Any]]:
     """Parameter groups, one for each weight decay and rate; norms and biases are not decayed unless the recipe says so.
 
@@ -70,10 +77,12 @@ def groups(
         named: the parameters by name.
         config: decays.
         factors: rates by name, in units of the recipe's; each group carries its own as `factor`.
+        weights: names of those that are kernels or dense weights, see `weights_of`.
     """
     found: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in named.items():
-        found.setdefault((decay_of(name, parameter, config), factors[name]), []).append(parameter)
+        decay = decay_of(name, config, is_weight=name in weights)
+        found.setdefault((decay, factors[name]), []).append(parameter)
     return [
         {"params": parameters, "weight_decay": decay, "factor": factor} for (decay, factor), parameters in found.items()
     ]

@@ -18,11 +18,13 @@ from mien.core.recipe import Recipe
 from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
 from mien.data.redivide import take_fold
+from mien.models.store import read_weights
 from mien.train.checkpoint import Progress
 from mien.train.folds import with_folds
 from mien.train.loop import Watcher
 from mien.train.machine import Machine
 from mien.train.run import resume, train
+from mien.train.start import weights_file
 from mien.train.store import to_csv
 
 FILE, TABLE = "repeat.json", "repeat.csv"
@@ -82,6 +84,8 @@ def repeat(
             recipe, data set or folds.
     """
     _require_sense(recipe, seeds, folds)
+    if folds is not None and recipe.model.start_from:
+        _require_other_pictures(Path(recipe.model.start_from), data)
     first = Machine(recipe.train).is_first
     facts = {"recipe": recipe.model_dump(mode="json"), "data": data.info.fingerprint, "folds": folds}
     before = _begun(out, facts, recipe)
@@ -110,6 +114,16 @@ def _require_sense(recipe: Recipe, seeds: int, folds: int | None) -> None:
         raise MienError(
             "data.train_on_val = true would train on the fold that each training is measured on",
             hint="data.train_on_val=false; without --folds it may be",
+        )
+
+
+def _require_other_pictures(start: Path, data: Dataset) -> None:
+    """Raise MienError where folds would begin with weights of a run on the same set."""
+    _, spec = read_weights(weights_file(start))
+    if spec.provenance.get("data") == data.info.fingerprint:
+        raise MienError(
+            f"model.start_from = {start}: was trained on this set, so on pictures of every fold's val",
+            hint="weights from another set, or no --folds",
         )
 
 

@@ -10,12 +10,15 @@ from mien.core.recipe_keys import ScheduleConfig
 _ONE_CYCLE_START = 1 / 25  # Smith & Topin 2019 (arXiv 1708.07120), and torch's OneCycleLR
 
 
-def rate_factor(recipe: Recipe, epoch: float) -> float:
-    """The learning rate in units of the recipe's at `epoch` (fractional, from 0): schedule, or the rate of SWA."""
+def rate_factor(recipe: Recipe, epoch: float, plateau: float = 1.0) -> float:
+    """The learning rate in units of the recipe's at `epoch` (fractional, from 0): schedule, or the rate of SWA.
+
+    `plateau` is the factor of the schedule of that name so far.
+    """
     average = recipe.average
     if average.swa_rate is not None and average.swa_from_epoch and epoch >= average.swa_from_epoch - 1:
         return average.swa_rate
-    return factor(recipe.schedule, epoch, recipe.train.epochs)
+    return factor(recipe.schedule, epoch, recipe.train.epochs) * plateau
 
 
 def factor(config: ScheduleConfig, epoch: float, epochs: int) -> float:

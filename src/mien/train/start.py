@@ -51,6 +51,11 @@ def _is_pretrained(config: ModelConfig) -> bool:
     return bool(config.options.get("pretrained") or config.options.get("weights"))
 
 
+def weights_file(path: Path) -> Path:
+    """The weights that `model.start_from` means: a file, or the best ones of a run folder."""
+    return RunDir(path).require().best if path.is_dir() else path
+
+
 def start_from(model: torch.nn.Module, spec: ModelSpec, path: Path) -> None:
     """Backbone weights of an earlier run of the same net; heads are taken where their labels are the same.
 
@@ -62,7 +67,7 @@ def start_from(model: torch.nn.Module, spec: ModelSpec, path: Path) -> None:
     Raises:
         MienError: no run folder, no readable weights, or those of another net.
     """
-    tensors, other = read_weights(RunDir(path).require().best if path.is_dir() else path)
+    tensors, other = read_weights(weights_file(path))
     own = model.state_dict()
     found = {name: t for name, t in tensors.items() if name.startswith("backbone.")}
     theirs = {head.labels: j for j, head in enumerate(other.heads)}

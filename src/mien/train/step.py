@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -66,6 +67,9 @@ class Step:
         machine: whose processes share each batch.
         objective: what a batch costs; None: the recipe's losses without class weights and teachers.
         size: side in px to which augmented pictures are resized; None: as they are.
+
+    Attributes:
+        own_rate: the learning rate of the step with so many before it; None: as the recipe's schedule says.
     """
 
     def __init__(
@@ -79,10 +83,11 @@ class Step:
     ) -> None:
         self.recipe, self.pictures, self.machine, self.size = recipe, pictures, machine, size
         self.objective = objective or Objective(recipe, pictures)
+        self.own_rate: Callable[[int], float] | None = None
 
     def __call__(self, learner: Learner, batch: Batch) -> StepResult:
         recipe = self.recipe
-        rate = recipe.optimiser.learning_rate * (rate_factor(recipe, batch.time) * learner.plateau.factor)
+        rate = self.rate_of(learner, batch)
         learner.optimiser.set_rate(rate)
         # Dropout masks depend on seed, step and process alone: a resumed run draws the same ones.
         seed = generator(recipe.train.seed, TORCH, batch.position, self.machine.rank).integers(2**62)
@@ -103,6 +108,13 @@ class Step:
         if learner.average:
             learner.average.after_step(learner.model, time=batch.time)
         return StepResult(shown, norm.item(), rate, input_seconds)
+
+    def rate_of(self, learner: Learner, batch: Batch) -> float:
+        """The learning rate of a batch's step."""
+        if self.own_rate is not None:
+            return self.own_rate(batch.position)
+        factor = rate_factor(self.recipe, batch.time, learner.plateau.factor)
+        return self.recipe.optimiser.learning_rate * factor
 
     def _loss(self, logits: tuple[Tensor, ...], fed: Inputs, batch: Batch) -> Tensor:
         """Losses (n,); of two pictures in one both losses, by their shares (arXiv 1710.09412, 1905.04899)."""

@@ -22,12 +22,14 @@ from mien.core.recipe_keys import DistillConfig
 from mien.core.spec import Head, ModelSpec
 from mien.data.dataset import Dataset
 from mien.evaluate import tta
-from mien.evaluate.answerer import Answerer, Answers, open_answerer
+from mien.evaluate.answerer import Answerer, Answers, Precision, open_answerer
 from mien.evaluate.predict import predict_probabilities
 from mien.train.losses import soften
 from mien.train.machine import Machine
 
 Tell = Callable[[int, int], None]
+# The heads of a teacher and its answers (n, K) by them.
+_Said = list[tuple[Head, NDArray[np.float32]]]
 _FACTS = "mien-teacher"
 
 
@@ -62,8 +64,7 @@ def taught(
     """
     if not config.teachers:
         return tuple(None for _ in spec.heads)
-    asked = _Asked(data, rows, config, spec.heads, machine, kept)
-    answers = [asked.of(number, folder / f"{number}.safetensors", tell) for number in range(len(config.teachers))]
+    answers = _Asked(data, rows, config, spec.heads, machine, folder, kept).all(tell)
     by_head = ([_by_label(head, answer) for answer in answers] for head in spec.heads)
     return tuple(_mean(found, config.temperature, machine.device) for found in by_head)
 
@@ -77,26 +78,37 @@ class _Asked:
     config: DistillConfig
     heads: tuple[Head, ...]
     machine: Machine
+    folder: Path
     kept: bool
 
-    def of(self, number: int, path: Path, tell: Tell | None) -> list[tuple[Head, NDArray[np.float32]]]:
-        """The heads of a teacher and its answers (n, K) by them."""
-        facts = self._facts(self.config.teachers[number])
-        found = _read(path, facts) if self.kept else None
-        if found is not None:
-            return found
-        answerer = open_answerer(
-            Path(self.config.teachers[number]),
-            device=self.machine.device,
-            precision="bf16" if self.machine.precision == "bf16" else "fp32",
-        )
+    def all(self, tell: Tell | None) -> list[_Said]:
+        """What each teacher says. All that have to be asked are opened before the first one is."""
+        teachers = self.config.teachers
+        known = [_read(self._path(i), self._facts(name)) if self.kept else None for i, name in enumerate(teachers)]
+        opened = [self._open(name) if said is None else None for name, said in zip(teachers, known, strict=True)]
+        found = []
+        for number, (said, answerer) in enumerate(zip(known, opened, strict=True)):
+            done = _Counter(number * len(self.rows), len(teachers) * len(self.rows), tell)
+            found.append(said if answerer is None else self._asked(number, answerer, done))
+        return [said for said in found if said is not None]
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number}.safetensors"
+
+    def _open(self, name: str) -> Answerer:
+        precision: Precision = "bf16" if self.machine.precision == "bf16" else "fp32"
+        answerer = open_answerer(Path(name), device=self.machine.device, precision=precision)
         self._require_labels(answerer)
-        done = _Counter(number * len(self.rows), len(self.config.teachers) * len(self.rows), tell)
+        return answerer
+
+    def _asked(self, number: int, answerer: Answerer, done: _Counter) -> _Said:
+        """What a teacher says, which is kept."""
         answers = self._ask(answerer, done)
         if self.machine.is_first:
             heads = [head.model_dump(mode="json") for head in answerer.spec.heads]
-            with atomic_path(path) as temporary:
-                save_file(answers, temporary, metadata={_FACTS: json.dumps({"facts": facts, "heads": heads})})
+            facts = {"facts": self._facts(self.config.teachers[number]), "heads": heads}
+            with atomic_path(self._path(number)) as temporary:
+                save_file(answers, temporary, metadata={_FACTS: json.dumps(facts)})
         self.machine.wait()
         return [(head, answers[head.name]) for head in answerer.spec.heads]
 
@@ -140,7 +152,7 @@ class _Counter:
             self.tell(self.done, self.total)
 
 
-def _read(path: Path, facts: dict[str, Any]) -> list[tuple[Head, NDArray[np.float32]]] | None:
+def _read(path: Path, facts: dict[str, Any]) -> _Said | None:
     """What a teacher said before, None when it was asked something else or its file is damaged."""
     try:
         with safe_open(path, framework="np") as file:
@@ -151,7 +163,7 @@ def _read(path: Path, facts: dict[str, Any]) -> list[tuple[Head, NDArray[np.floa
         return None
 
 
-def _by_label(head: Head, answers: Sequence[tuple[Head, NDArray[np.float32]]]) -> NDArray[np.float32] | None:
+def _by_label(head: Head, answers: _Said) -> NDArray[np.float32] | None:
     """The answers of a teacher in the order of a head's labels; None when no head of its has them all and no others."""
     fitting = [(own, values) for own, values in answers if set(own.labels) == set(head.labels)]
     for own, values in sorted(fitting, key=lambda pair: pair[0].name != head.name):

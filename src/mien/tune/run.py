@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,11 @@ from mien.data.dataset import Dataset
 from mien.evaluate.history import read_history
 from mien.train.checkpoint import NAME, Progress
 from mien.train.loop import Watcher
+from mien.train.prepare import check_fit
 from mien.train.run import resume, train
 from mien.tune import slots
 from mien.tune.folder import claim
-from mien.tune.space import Key, Space, Value
+from mien.tune.space import Key, Space, Value, tried, what_then
 from mien.tune.space import recipe as recipe_of
 from mien.tune.storage import StorageLostError, retried
 
@@ -76,6 +77,33 @@ def work(
     return done
 
 
+def check(data: Dataset, space: Space) -> None:
+    """Refuse before anything trains what a trial's training would refuse at its start: each net and its parts once.
+
+    Raises:
+        MienError: naming the settings of such a trial.
+    """
+    seen = set()
+    for point in tried(space):
+        chosen = recipe_of(space, point)
+        key = chosen.model_dump_json(
+            include={
+                "model": True,
+                "data": True,
+                "phases": True,
+                "loss": {"class_weights", "class_balance"},
+                "optimiser": {"l1", "l2", "rates"},
+            }
+        )
+        if key in seen:
+            continue
+        seen.add(key)
+        try:
+            check_fit(data, chosen)
+        except MienError as error:
+            raise MienError(what_then(point, error), hint=error.hint) from None
+
+
 def _next(study: optuna.Study, space: Space, watchman: slots.Watchman, *, attempts: int) -> Trial | None:
     """A trial to train, after looking for lost ones; None while only others are at work."""
     watchman.look()
@@ -121,8 +149,7 @@ def _train(
     watcher = _Reporting(watch(recipe, f"trial {slot}"), trial, epochs=recipe.train.epochs, grace=grace)
     try:
         if begun:
-            for row in _history(run):
-                watcher.report(row)
+            watcher.replay(_history(run))
         finished = resume(run, data, watcher) if begun else train(data, recipe, run.path, watcher)
     except optuna.TrialPruned:
         return TrialState.PRUNED, None
@@ -200,6 +227,12 @@ class _Reporting:
         # After the last epoch there is nothing left to save by giving up.
         if int(row["epoch"]) < self.epochs and retried(self.grace, self.trial.should_prune):
             raise optuna.TrialPruned
+
+    def replay(self, rows: Iterable[Figures]) -> None:
+        """Report epochs of a trial that goes on; the pruner is asked after each, since it notes what it hears then."""
+        for row in rows:
+            self.report(row)
+            retried(self.grace, self.trial.should_prune)
 
     def report(self, row: Figures) -> None:
         try:

@@ -139,15 +139,25 @@ def _try(space: Space, source: str) -> None:
     Whole points, since keys may need each other; a range that is not of whole numbers is asked for something between
     its ends, too, which a key of whole numbers refuses.
     """
-    for point in space.points if space.search == "grid" else _corners(space):
+    for point in tried(space):
         try:
             recipe(space, point)
         except MienError as error:
-            told = ", ".join(f"{name} = {value}" for name, value in point.items())
             hint = error.hint
             if any(not key.choices and not key.is_whole for key in space.keys.values()):
                 hint = hint or "a range of whole numbers has two whole ends, such as low = 16, high = 128"
-            raise MienError(f"{source}: a trial might have {told}, and then: {error.message}", hint=hint) from None
+            raise MienError(f"{source}: {what_then(point, error)}", hint=hint) from None
+
+
+def tried(space: Space) -> list[Point]:
+    """Points that stand for all that a trial may have: all of a grid, the corners of what a search draws from."""
+    return space.points if space.search == "grid" else _corners(space)
+
+
+def what_then(point: Point, error: MienError) -> str:
+    """What a trial of this point would fail with."""
+    told = ", ".join(f"{name} = {value}" for name, value in point.items())
+    return f"a trial might have {told}, and then: {error.message}"
 
 
 def _corners(space: Space) -> list[Point]:
