@@ -25,7 +25,47 @@ def test_import_prints_counts_decisions_and_rejects(
     out = capsys.readouterr().out
     assert "fer2013: 2 pictures, 4×4 grey" in out
     assert "· read as fer2013" in out
-    assert f"· 1 damaged: see {tmp_path / 'packed' / 'rejects.csv'}" in out
+    assert f"· 1 damaged: see {tmp_path / 'packed' / 'rejects.csv'} (1: 3 pixels instead of 16)" in out
+
+
+def test_the_commonest_reason_of_rejects_is_told(
+    write_csv: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(0, i, "Training") for i in range(3)] + [(3, i, "Sundry") for i in range(4, 7)] + [(1, "1 2 3", "Training")]
+    assert run(["data", "import", str(write_csv(rows)), "--out", str(tmp_path / "packed")]) == 0
+    where = tmp_path / "packed" / "rejects.csv"
+    assert f"· 4 damaged: see {where} (3: unknown split 'Sundry')" in capsys.readouterr().out
+
+
+def test_splits_are_known_with_spaces_in_their_names(write_csv: Write, tmp_path: Path) -> None:
+    source = write_csv([(0, 1, "Training"), (1, 2, "Public Test"), (2, 3, "private_test")])
+    assert run(["data", "import", str(source), "--out", str(tmp_path / "packed")]) == 0
+    assert load(tmp_path / "packed").split.tolist() == ["train", "val", "test"]
+
+
+def test_options_that_would_change_nothing_are_told(
+    write_csv: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_csv([(0, 1, "Training"), (1, 2, "PublicTest"), (2, 3, "PrivateTest"), (3, 4, "PrivateTest")])
+    arguments = ["data", "import", str(source), "--out", str(tmp_path / "packed"), "--test-as-val", "--seed", "9"]
+    assert run([*arguments, "--json"]) == 0
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    assert "2 pictures of test join the 1 of a val that was there" in notes
+    assert "val is there, so none was drawn: --val-fraction and --seed change nothing" in notes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["import", "source.csv", "--votes", "nix.csv", "--no-votes"], "--no-votes contradict each other"),
+        (["split", "source", "--folds", "3", "--val", "0.9"], "--val 0.9: with --folds, val is one of the folds"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["data", *arguments, "--out", str(tmp_path / "new")]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_import_prints_one_json_object_when_asked(

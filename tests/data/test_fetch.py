@@ -87,6 +87,18 @@ def test_another_copy_can_be_named_and_all_of_it_is_imported(
     assert json.loads(capsys.readouterr().out)["page"] == "https://www.kaggle.com/datasets/msambare/fer2013"
 
 
+def test_what_was_rejected_is_told_as_by_an_import(
+    write_csv: Write, stand_in: Callable[..., StandIn], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_csv([*ROWS, (0, "1 2", "Training"), (9, 1, "Training")])
+    stand_in(tmp_path)
+    arguments = ["data", "fetch", "fer2013", "--out", str(tmp_path / "packed")]
+    assert run(arguments) == 0
+    assert f"· 2 damaged: see {tmp_path / 'packed' / 'rejects.csv'}" in capsys.readouterr().out
+    assert run([*arguments, "--force", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rejects"] == {"damaged": 2}
+
+
 def test_nothing_is_downloaded_for_an_out_that_is_taken(
     write_csv: Write, stand_in: Callable[..., StandIn], tmp_path: Path
 ) -> None:

@@ -346,16 +346,16 @@ def test_a_list_that_says_the_split_takes_label_and_person_from_one_that_does_no
     found = zip(data.column("source"), data.label.tolist(), data.column("subject"), strict=True)
     assert sorted(found) == [(f"{i}.png", i % 2, f"p{i}") for i in range(4)]
     assert set(data.split[data.label >= 0].tolist()) >= {"train", "test"}
-    assert "4 entries take their label or person from another list, which says no split" in imported.notes
+    assert "4 entries that say the split take their label or person from all.csv" in imported.notes
 
 
 def test_labels_that_lists_without_splits_do_not_agree_on_are_not_lost(write_pictures: Write, tmp_path: Path) -> None:
-    root = write_pictures({f"{i}.png": i for i in range(2)})
+    root = write_pictures({f"{i}.png": i for i in range(3)})
     (root / "a.csv").write_text("file,label\n0.png,cat\n1.png,cat\n")
-    (root / "b.csv").write_text("file,label\n0.png,dog\n")
+    (root / "b.csv").write_text("file,label\n0.png,dog\n2.png,dog\n")
     (root / "test.csv").write_text("file\n0.png\n")
     imported = import_data(root, tmp_path / "packed")
-    assert sorted(imported.dataset.column("source").tolist()) == ["0.png", "0.png", "0.png", "1.png"]
+    assert sorted(imported.dataset.column("source").tolist()) == ["0.png", "0.png", "0.png", "1.png", "2.png"]
     assert any(note.startswith("WARNING: 1 pictures stand in several lists") for note in imported.notes)
 
 

@@ -66,8 +66,11 @@ def test_raf_db_takes_aligned_faces_by_its_list_and_names_its_numbers(write_pict
     assert words(imported.dataset)["aligned/train_00004_aligned.jpg"] == "happy"
 
 
-def test_raf_db_without_aligned_faces_takes_the_photographs_and_says_so(write_pictures: Write, tmp_path: Path) -> None:
-    root = raf(write_pictures, folder="Image/original", ending="")
+@pytest.mark.parametrize("folder", ["Image/original", "."])
+def test_raf_db_without_aligned_faces_takes_the_photographs_and_says_so(
+    folder: str, write_pictures: Write, tmp_path: Path
+) -> None:
+    root = raf(write_pictures, folder=folder, ending="")
     imported = import_data(root, tmp_path / "packed")
     assert len(imported.dataset) == 21
     assert any("whole photographs" in note for note in imported.notes)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from mien.core import labels
 from mien.core.errors import MienError
 from mien.core.labels import FER5, FER2013, FERPLUS8, FERPLUS10, LabelSet
-from mien.data.naming import Naming, order_of
+from mien.data.naming import Naming, check_numbering, order_of
+from mien.data.pack import ImportOptions, import_data
+
+Write = Callable[..., Path]
 
 
 def test_names_that_mean_a_known_set_get_its_order() -> None:
@@ -38,6 +45,7 @@ def test_tokens_are_numbers_names_or_synonyms_of_the_declared_classes() -> None:
     assert [naming.resolve(token)[0] for token in ("3", "03", "3.0", "happy", "Joy")] == ["happy"] * 5
     assert naming.resolve("8") == (None, "label '8' is none of 0, 1, 2, 3, 4, 5, 6")
     assert naming.resolve("contempt")[0] is None
+    assert naming.resolve("hapy")[1].endswith(": did you mean 'happy'?")
 
 
 def test_ids_follow_the_declared_order_also_of_classes_without_pictures() -> None:
@@ -83,3 +91,37 @@ def test_ids_of_many_classes_ask_for_each_name_a_few_times(monkeypatch: pytest.M
 def test_a_long_list_of_classes_is_shortened_in_the_reason() -> None:
     reason = Naming({str(i): f"c{i}" for i in range(30)}, None).resolve("99")[1]
     assert reason.endswith("0, 1, 2, 3, 4, 5, 6, 7, 8, 9 … 29")
+
+
+@pytest.mark.parametrize("numbers", [range(1, 8), range(8), range(1, 9)])
+def test_numbers_of_another_numbering_than_that_of_the_label_set_stop_the_import(
+    numbers: range, write_pictures: Write, tmp_path: Path
+) -> None:
+    root = write_pictures({f"{number}/{i}.png": i for number in numbers for i in range(2)})
+    options = ImportOptions(labels="fer2013")
+    wanted = rf"labels are {numbers[0]} to {numbers[-1]}, but fer2013 is numbered 0 to 6\n.*--names FILE"
+    with pytest.raises(MienError, match=wanted):
+        import_data(root, tmp_path / "packed", options=options)
+    (tmp_path / "names.txt").write_text("".join(f"{i} {FERPLUS8.names[i - numbers[0]]}\n" for i in numbers))
+    named = import_data(root, tmp_path / "packed", options=replace(options, names=tmp_path / "names.txt"))
+    assert named.dataset.info.counts["train"]["happy"] == 1
+
+
+@pytest.mark.parametrize("wrong", ["7", "99"])
+def test_a_single_number_that_is_no_id_is_a_fault_of_its_row(wrong: str, write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"{i}.png": i for i in range(7)})
+    (root / "t.csv").write_text("file,label\n" + "".join(f"{i}.png,{i or wrong}\n" for i in range(7)))
+    imported = import_data(root, tmp_path / "packed", options=ImportOptions(labels="fer2013"))
+    reasons = [item.reason for item in imported.rejects.items]
+    assert reasons == [f"label '{wrong}' is none of 0, 1, 2, 3, 4, 5, 6"]
+    check_numbering({"0": 900, "5": 91, wrong: 9}, FER2013)
+
+
+def test_bare_numbers_are_told_as_numbered_or_without_names(write_pictures: Write, tmp_path: Path) -> None:
+    root = write_pictures({f"{number}/{i}.png": i for number in range(7) for i in range(2)})
+    notes = import_data(root, tmp_path / "a", options=ImportOptions(labels="fer2013")).notes
+    numbered = "0 angry, 1 disgust, 2 fear, 3 happy, 4 sad, 5 surprise, 6 neutral"
+    assert f"labels numbered as fer2013: {numbered}" in notes
+    assert not any("mapped by name" in note for note in notes)
+    notes = import_data(root, tmp_path / "b").notes
+    assert "labels are numbers without names: give --names FILE or --labels fer2013 to name them" in notes

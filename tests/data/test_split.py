@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.core.errors import MienError
-from mien.data.split import USAGE, complete, split_of, stratified
+from mien.data.split import USAGE, complete, split_in, split_of, stratified
 
 labels_drawn = st.lists(st.integers(0, 5), min_size=1, max_size=200).map(np.array)
 
@@ -16,6 +16,21 @@ labels_drawn = st.lists(st.integers(0, 5), min_size=1, max_size=200).map(np.arra
 def test_fer2013s_words_are_ours_and_back() -> None:
     assert {split: split_of(usage) for split, usage in USAGE.items()} == {s: s for s in USAGE}
     assert split_of("happy") is None
+    for written in ("Public Test", "public_test", "PUBLIC-TEST"):
+        assert split_of(written) == split_in(f"{written}_list") == split_in(f"fer {written}") == "val"
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [("train_list", "train"), ("FER2013TrainAug", "train"), ("FERTest", "test"), ("MyPublicTestFaces", "val")],
+)
+def test_a_name_speaks_of_a_split_in_a_word_or_a_part_of_one(name: str, split: str) -> None:
+    assert split_in(name) == split
+
+
+@pytest.mark.parametrize("name", ["labels", "TrainVal", "Strain", "detrain2"])
+def test_a_name_of_no_split_or_of_two_speaks_of_none(name: str) -> None:
+    assert split_in(name) is None
 
 
 @given(labels_drawn, st.floats(0.05, 0.95), st.integers(0, 9))
@@ -51,7 +66,7 @@ def test_a_fraction_outside_zero_and_one_is_refused(fraction: float) -> None:
 
 def test_given_splits_stay_as_they_are() -> None:
     given_splits = ["train", "val", "test", "train"]
-    names, what = complete(given_splits, np.zeros(4, int), val_fraction=0.5, seed=0)
+    names, what = complete(given_splits, np.zeros(4, int))
     assert names.tolist() == given_splits
     assert what is None
 
@@ -60,6 +75,18 @@ def test_a_test_set_alone_needs_no_validation() -> None:
     names, what = complete(["test"] * 3, np.full(3, -1), val_fraction=0.2, seed=0)
     assert names.tolist() == ["test"] * 3
     assert what is None
+
+
+def test_a_wish_for_val_that_cannot_be_met_is_answered() -> None:
+    wishes: list[dict[str, float]] = [{"val_fraction": 0.4}, {"seed": 9}]
+    for wish in wishes:
+        _, what = complete(["train", None, "val"], np.zeros(3, int), **wish)
+        assert what == (
+            "1 pictures without a split went to train; "
+            "val is there, so none was drawn: --val-fraction and --seed change nothing"
+        )
+        _, what = complete(["test"], np.zeros(1, int), **wish)
+        assert what == "there is no train, so none was drawn: --val-fraction and --seed change nothing"
 
 
 def test_a_missing_val_is_drawn_from_train_only() -> None:

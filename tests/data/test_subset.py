@@ -168,6 +168,15 @@ def test_leaking_pictures_leave_train_and_val_stays_whole(packed: Dataset, tmp_p
     assert (made.dataset.column("group") == -1).all()
 
 
+def test_leaks_are_looked_for_in_splits_that_are_not_kept(packed: Dataset, tmp_path: Path) -> None:
+    made = subset_data(packed, tmp_path / "new", Rule(splits=("train",), drop_leaks=True))
+    assert made.left_out == {"splits other than train": 10, "train, copies in val or test": 5}
+    assert made.dataset.column("parent_row").tolist() == list(range(5, 60))
+    bad = finding(tmp_path / "bad.parquet", row=[60, 61])
+    made = subset_data(packed, tmp_path / "newer", Rule(splits=("train",), without=(bad,), drop_leaks=True))
+    assert made.left_out["train, copies in val or test"] == 3
+
+
 def test_one_of_each_group_stays_and_it_is_the_measured_one(packed: Dataset, tmp_path: Path) -> None:
     made = subset_data(packed, tmp_path / "new", Rule(one_per_group=True))
     assert made.dataset.column("parent_row").tolist() == list(range(5, 70))

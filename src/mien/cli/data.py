@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from mien.cli import data_audit, data_expand, data_fetch, data_review, data_split, data_subset
-from mien.cli.data_shown import check_settings, draw_fed, print_dataset, summary
+from mien.cli.data_shown import check_settings, draw_fed, print_dataset, print_imported, summary, summary_of_import
 from mien.cli.output import bars, console, print_json
 from mien.cli.usage import Verbs
 from mien.core.errors import MienError
@@ -15,9 +15,9 @@ from mien.data.correct_packed import correct_packed
 from mien.data.dataset import load
 from mien.data.export import export_data
 from mien.data.formats import FORMATS, WRITTEN
-from mien.data.pack import Imported, ImportOptions, import_data
-from mien.data.rejects import FILE_NAME as REJECTS_FILE
+from mien.data.pack import ImportOptions, import_data
 from mien.data.sizing import Colour
+from mien.data.split import VAL_FRACTION
 from mien.data.target import SHOW
 
 app = typer.Typer(
@@ -49,7 +49,7 @@ def import_(
     no_votes: bool = typer.Option(False, "--no-votes", help="Leave votes beside the source alone."),
     size: int | None = typer.Option(None, help="Side in pixels. Kept as it is when all pictures agree."),
     colour: Colour = typer.Option("auto", help="auto, grey or colour."),
-    val_fraction: float = typer.Option(0.2, help="Share of train that becomes val when there is no val."),
+    val_fraction: float = typer.Option(VAL_FRACTION, help="Share of train that becomes val when there is no val."),
     test_as_val: bool = typer.Option(False, "--test-as-val", help="Use the source's test split for validation."),
     seed: int = typer.Option(0, min=0, help="Of the split."),
     strict: bool = typer.Option(False, "--strict", help="Stop at the first row or picture that cannot be read."),
@@ -58,6 +58,8 @@ def import_(
     json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Turn any known format into a packed data set, recognised by itself."""
+    if votes is not None and no_votes:
+        raise MienError(f"--votes {votes} and --no-votes contradict each other", hint="leave out one of them")
     options = ImportOptions(
         format=form,
         labels=labels,
@@ -78,9 +80,9 @@ def import_(
         else:
             imported = import_data(source, out, options=options, force=force, progress=tell, surveying=surveying)
     if json:
-        print_json({**summary(imported.dataset), "notes": imported.notes, "rejects": imported.rejects.counts()})
+        print_json(summary_of_import(imported))
     else:
-        _print_imported(imported)
+        print_imported(imported)
 
 
 def _check_plain(packed: Path, options: ImportOptions) -> None:
@@ -141,12 +143,3 @@ def export(
         print_json({"format": form, "out": str(out), "count": len(dataset)})
     else:
         console.print(f"wrote {len(dataset):,} pictures as {form} to {out}", markup=False)
-
-
-def _print_imported(imported: Imported) -> None:
-    print_dataset(imported.dataset)
-    for note in imported.notes:
-        console.print(f"· {note}", markup=False)
-    for kind, count in imported.rejects.counts().items():
-        where = (imported.dataset.path or Path()) / REJECTS_FILE
-        console.print(f"· {count:,} {kind}: see {where}", markup=False)

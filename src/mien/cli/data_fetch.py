@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from mien.cli.data_shown import print_dataset, summary
+from mien.cli.data_shown import print_imported, summary_of_import
 from mien.cli.output import bars, console, print_json
 from mien.data.fetch import SETS, remote
 from mien.data.fetch import fetch as fetch_data
@@ -33,8 +33,6 @@ def fetch(
         options = ImportOptions(votes=votes)
         imported = import_data(source, out, options=options, force=force, progress=tell, surveying=surveying)
     if json:
-        print_json({**summary(imported.dataset), "page": wanted.page, "source": str(source), "notes": imported.notes})
-        return
-    print_dataset(imported.dataset)
-    for note in imported.notes:
-        console.print(f"· {note}", markup=False)
+        print_json({**summary_of_import(imported), "page": wanted.page, "source": str(source)})
+    else:
+        print_imported(imported)

@@ -14,6 +14,8 @@ from mien.cli.output import console
 from mien.core import recipe as recipes
 from mien.core.errors import MienError
 from mien.data.dataset import UNLABELLED, Dataset
+from mien.data.pack import Imported
+from mien.data.rejects import FILE_NAME as REJECTS_FILE
 
 
 def summary(dataset: Dataset) -> dict[str, Any]:
@@ -30,6 +32,22 @@ def summary(dataset: Dataset) -> dict[str, Any]:
         "votes": dataset.has_votes,
         "fingerprint": info.fingerprint,
     }
+
+
+def summary_of_import(imported: Imported) -> dict[str, Any]:
+    """What was imported, decided and rejected, as one JSON object."""
+    return {**summary(imported.dataset), "notes": imported.notes, "rejects": imported.rejects.counts()}
+
+
+def print_imported(imported: Imported) -> None:
+    """The set, what was decided on the way, and what was rejected, with the commonest reason."""
+    print_dataset(imported.dataset)
+    for note in imported.notes:
+        console.print(f"· {note}", markup=False)
+    for kind, count in imported.rejects.counts().items():
+        where = (imported.dataset.path or Path()) / REJECTS_FILE
+        reason, times = imported.rejects.commonest(kind)
+        console.print(f"· {count:,} {kind}: see {where} ({times:,}: {reason})", markup=False)
 
 
 def print_dataset(dataset: Dataset) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from mien.cli.data_shown import print_dataset, summary
 from mien.cli.output import bars, console, print_json
+from mien.core.errors import MienError
 from mien.data.dataset import load
 from mien.data.redivide import FOLD, LEFT_OUT, Division, split_data
 from mien.data.regroup import about_groups, write_groups
@@ -23,7 +24,7 @@ _LEFT_OUT = {
 def split(
     packed: Path = typer.Argument(help="A packed data set."),
     out: Path = typer.Option(..., "--out", "-o", help="Folder of the packed data set to write."),
-    val: float = typer.Option(0.1, help="Share of val."),
+    val: float | None = typer.Option(None, help="Share of val: 0.1 if not given. Not with --folds."),
     test: float = typer.Option(0.0, help="Share of test."),
     folds: int | None = typer.Option(None, help="Divide all outside test into so many folds; val is then fold 0."),
     keep_test: bool | None = typer.Option(
@@ -35,8 +36,11 @@ def split(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
     """Divide a packed data set anew: stratified by class, copies and people kept on one side."""
+    if folds is not None and val is not None:
+        raise MienError(f"--val {val}: with --folds, val is one of the folds", hint="leave out --val or --folds")
     parent = load(packed)
-    division = Division(val=val, test=test, folds=folds, keep_test=keep_test, apart=apart, seed=seed)
+    share = Division.val if val is None else val
+    division = Division(val=share, test=test, folds=folds, keep_test=keep_test, apart=apart, seed=seed)
     with bars("pictures", "looking for copies", "writing") as (looking, writing):
         divided = split_data(parent, out, division, force=force, looking=looking, progress=writing)
     left_out = divided.info.provenance[LEFT_OUT]

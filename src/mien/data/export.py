@@ -9,11 +9,8 @@ from mien.core.files import atomic_folder
 from mien.data.dataset import Dataset
 from mien.data.formats import writer
 from mien.data.formats.base import Progress
-from mien.data.target import check_replaced
+from mien.data.target import MARK, check_replaced
 
-# Tells an export from a folder that somebody else filled, which --force must not delete: the name of the format, then
-# a line for each file that was written.
-MARK = ".mien-export"
 _FILE_SUFFIXES = (".csv", ".txt", ".tfrecord", ".png")
 
 

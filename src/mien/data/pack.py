@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -13,17 +14,19 @@ from numpy.typing import NDArray
 from mien.core.errors import MienError
 from mien.core.labels import LabelSet, known
 from mien.data import corrections
+from mien.data.codes import is_number
 from mien.data.corrected import correct_folder
 from mien.data.dataset import SPLITS, Dataset, DatasetInfo, describe, digests, load, make_table, write_parts
 from mien.data.formats import by_name, recognise
-from mien.data.formats.base import Block, Entry, Names, Notes, Pixels, Progress, Reading, Shape, readable
+from mien.data.formats.base import Block, Entry, Notes, Pixels, Progress, Reading, Shape, readable
 from mien.data.formats.names_file import read_names
-from mien.data.naming import Naming
+from mien.data.formats.pictures import MISSING
+from mien.data.naming import Naming, check_numbering
 from mien.data.pixel_file import PixelFile, drop_colour
 from mien.data.rejects import FILE_NAME as REJECTS_FILE
 from mien.data.rejects import Reject, Rejects
 from mien.data.sizing import Colour, check_size, choose_shape
-from mien.data.split import check_fraction, complete
+from mien.data.split import VAL_FRACTION, check_fraction, complete
 from mien.data.target import check_target, packed_folder
 from mien.data.votes_check import agreement, sentence
 from mien.data.votes_file import FILE_NAME as VOTES_FILE
@@ -54,7 +57,7 @@ class ImportOptions:
     votes: Path | Literal[False] | None = None
     size: int | None = None
     colour: Colour = "auto"
-    val_fraction: float = 0.2
+    val_fraction: float = VAL_FRACTION
     test_as_val: bool = False
     seed: int = 0
     strict: bool = False
@@ -144,13 +147,23 @@ def _naming(reading: Reading, options: ImportOptions) -> Naming:
     """Names from the user's file, else from the source; a label set names bare numbers, else it is the target."""
     target = known(options.labels) if options.labels else None
     names = read_names(options.names) if options.names else reading.names
-    if names is None and target is not None and reading.numeric:
-        names = Names({str(i): name for i, name in enumerate(target.names)}, f"the label set {target.name}")
+    if names is None and _are_numbers(reading.labels):
+        if target is None:
+            reading.notes.add("labels are numbers without names: give --names FILE or --labels fer2013 to name them")
+            return Naming(None, None)
+        check_numbering(reading.labels, target)
+        numbered = {str(i): name for i, name in enumerate(target.names)}
+        reading.notes.add(f"labels numbered as {target.name}: {', '.join(map(' '.join, numbered.items()))}")
+        return Naming(numbered, target)
     if names is not None:
         reading.notes.add(f"class names from {names.origin}")
     if target is not None:
         reading.notes.add(f"labels mapped by name onto {target.name}: {', '.join(target.names)}")
     return Naming(names.by_token if names else None, target)
+
+
+def _are_numbers(labels: Collection[str]) -> bool:
+    return bool(labels) and all(map(is_number, labels))
 
 
 @dataclass
@@ -208,7 +221,7 @@ class _Kept:
         if name is None:
             self.rejects.add(*where, fault)
         else:
-            self.rejects.leave_out(*where, f"class {name!r} has no counterpart in the chosen label set")
+            self.rejects.leave_out(*where, self.naming.no_counterpart(name))
         self.misfits.append(self.rejects.items[-1])
         return False, None
 
@@ -219,7 +232,9 @@ def _unreadable(source: Path, reading: Reading) -> MienError:
     next(reading.blocks(Shape(1, 1, 1), rejects), None)
     item = next(iter(rejects.faults()), None)
     first = f"; the first of {reading.total or 0:,}: {item.source}: {item.reason}" if item else ""
-    return MienError(f"{source}: no picture in it can be read{first}", hint="check that these files are pictures")
+    missing = item is not None and item.reason == MISSING
+    hint = "paths count from the folder of their list" if missing else "check that these files are pictures"
+    return MienError(f"{source}: no picture in it can be read{first}", hint=hint)
 
 
 def _nothing_left(source: Path, kept: _Kept) -> MienError:
@@ -241,8 +256,7 @@ def _write_rest(folder: Path, source: Path, kept: _Kept, reading: Reading, optio
     splits, what = complete(given, ids, val_fraction=options.val_fraction, seed=options.seed, people=people)
     if what:
         reading.notes.add(what)
-    for names in kept.naming.merged():
-        reading.notes.add(f"{' and '.join(names)} mean the same: one class")
+    _note_classes(kept.naming, {name for name in kept.classes if name}, reading.notes)
     images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
     votes = _votes(kept.entries, reading.notes)
     if votes is not None and (share := agreement(ids, labels, votes)) is not None:
@@ -268,9 +282,22 @@ def _write_rest(folder: Path, source: Path, kept: _Kept, reading: Reading, optio
         kept.rejects.write(folder / REJECTS_FILE)
 
 
+def _note_classes(naming: Naming, found: Collection[str], notes: Notes) -> None:
+    """Say which classes mean the same, which are perhaps misspelt, and whether there is only one."""
+    for names in naming.merged():
+        notes.add(f"{' and '.join(names)} mean the same: one class")
+    for name, near in naming.misspelt().items():
+        notes.add(f"the class {name!r} is no expression that mien knows: did you mean {near!r}?")
+    if len(found) == 1:
+        notes.add(f"WARNING: all labels are of one class, {next(iter(found))!r}")
+
+
 def _test_as_val(splits: list[str | None], ids: NDArray[np.int64], notes: Notes) -> list[str | None]:
-    """The splits with test as val; what has no label cannot validate and stays test."""
-    left = sum(split == "test" and label < 0 for split, label in zip(splits, ids.tolist(), strict=True))
+    """The splits with test as val, beside a val that is there; what has no label cannot validate and stays test."""
+    val, left = splits.count("val"), sum(s == "test" and i < 0 for s, i in zip(splits, ids.tolist(), strict=True))
+    joining = splits.count("test") - left
+    if val and joining:
+        notes.add(f"{joining:,} pictures of test join the {val:,} of a val that was there")
     if left:
         notes.add(f"{left:,} test pictures have no label: they stay test")
     return ["val" if s == "test" and label >= 0 else s for s, label in zip(splits, ids.tolist(), strict=True)]

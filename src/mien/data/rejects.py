@@ -51,6 +51,10 @@ class Rejects:
         """Rejects by kind."""
         return dict(Counter(item.kind for item in self.items))
 
+    def commonest(self, kind: str) -> tuple[str, int]:
+        """The reason that most of a kind have, and how many have it."""
+        return Counter(item.reason for item in self.items if item.kind == kind).most_common(1)[0]
+
     def write(self, path: Path) -> None:
         """Write them as CSV, in the order of the source."""
         with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:

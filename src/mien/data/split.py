@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -10,12 +11,16 @@ from numpy.typing import NDArray
 
 from mien.core.errors import MienError
 
+VAL_FRACTION = 0.2  # of each class of train, where there is no val
 _ALIASES = {
     "train": ("train", "training", "tr"),
     "val": ("val", "valid", "validation", "dev", "eval", "publictest"),
     "test": ("test", "testing", "privatetest"),
 }
 _SPLITS = {alias: split for split, aliases in _ALIASES.items() for alias in aliases}
+# The words of a file name, and the words in CamelCase within them; FER2013's own two stay together.
+_WORD = re.compile(r"(?i:public|private)[ _-]?(?i:test)|[A-Za-z]+")
+_PART = re.compile(r"(?i:public|private)[ _-]?(?i:test)|[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 # FER2013's own words, which fer2013.csv and fer2013new.csv use.
 USAGE = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
 
@@ -24,10 +29,21 @@ USAGE = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
 def split_of(name: str) -> str | None:
     """train, val or test for a split's name in any case and usual spelling, else None.
 
-    >>> split_of("PublicTest"), split_of("Training"), split_of("happy")
-    ('val', 'train', None)
+    >>> split_of("PublicTest"), split_of("public test"), split_of("Training"), split_of("happy")
+    ('val', 'val', 'train', None)
     """
-    return _SPLITS.get(name.strip().lower())
+    return _SPLITS.get(re.sub(r"[\s_-]", "", name.lower()))
+
+
+def split_in(stem: str) -> str | None:
+    """The split that a name speaks of in one of its words, else in a part of one.
+
+    >>> split_in("train_list"), split_in("my-validation"), split_in("FER2013TrainAug"), split_in("labels")
+    ('train', 'val', 'train', None)
+    """
+    words = (split_of(word) for word in _WORD.findall(stem))
+    parts = {split for part in _PART.findall(stem) if (split := split_of(part))}
+    return next(filter(None, words), None) or (parts.pop() if len(parts) == 1 else None)
 
 
 def stratified(labels: NDArray[np.integer], fraction: float, seed: int) -> NDArray[np.bool_]:
@@ -59,8 +75,8 @@ def complete(
     splits: list[str | None],
     labels: NDArray[np.integer],
     *,
-    val_fraction: float,
-    seed: int,
+    val_fraction: float = VAL_FRACTION,
+    seed: int = 0,
     people: Sequence[str | None] | None = None,
 ) -> tuple[NDArray[np.str_], str | None]:
     """Splits (N,) with every gap filled, and a sentence on what was done (None when nothing was).
@@ -72,8 +88,7 @@ def complete(
     names = np.array([split or "train" for split in splits], dtype=np.str_)
     train = np.flatnonzero(names == "train")
     if not len(train) or (names == "val").any():
-        unnamed = sum(split is None for split in splits)
-        return names, f"{unnamed} pictures without a split went to train" if unnamed else None
+        return names, "; ".join(_undrawn(splits, val_fraction, seed)) or None
     chosen = stratified(labels[train], val_fraction, seed)  # refuses a fraction that is none
     shown = [people[i] for i in train.tolist()] if people else []
     known = any(shown)
@@ -83,6 +98,16 @@ def complete(
     kept = ", no person in both" if known else ""
     kept += " (test is as it came)" if (names == "test").any() else ""
     return names, f"no validation split was given: {val_fraction:.0%} of each class of train, seed {seed}{kept}"
+
+
+def _undrawn(splits: list[str | None], val_fraction: float, seed: int) -> Iterator[str]:
+    """What there is to say where no val is drawn."""
+    unnamed = sum(split is None for split in splits)
+    if unnamed:
+        yield f"{unnamed} pictures without a split went to train"
+    if (val_fraction, seed) != (VAL_FRACTION, 0):
+        why = "val is there" if "val" in splits else "there is no train"
+        yield f"{why}, so none was drawn: --val-fraction and --seed change nothing"
 
 
 def numbered(people: Sequence[str | None]) -> NDArray[np.int64]:

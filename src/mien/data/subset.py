@@ -35,7 +35,7 @@ class Rule:
         drop: classes whose pictures are left out.
         merge: class → the class it becomes part of, which may be a new name.
         without: Parquet files of findings; the rows they list are left out.
-        drop_leaks: leave out pictures of train that have a copy in val or test.
+        drop_leaks: leave out pictures of train that have a copy in val or test, also where `splits` leaves these out.
         one_per_group: keep one picture of each group of copies: see `representatives`.
         share: of each class of train, drawn at random; val and test stay whole, so that figures stay comparable.
         seed: of that draw.
@@ -116,16 +116,22 @@ def _parts(
 ) -> Iterator[tuple[str, Mask]]:
     """Name of each part of the rule and the mask (N,) it leaves out; later parts look at what is kept so far.
 
-    Copies, which take a while to find, are asked for after everything that can be wrong with the other parts.
+    Leaks alone are looked for in all splits, since figures are measured on those that another file keeps, too. Copies,
+    which take a while to find, are asked for after everything that can be wrong with the other parts.
     """
+    in_all_splits = np.ones(len(keep), bool)
     if rule.splits:
         yield f"splits other than {', '.join(rule.splits)}", ~_in_splits(parent, rule.splits)
     if rule.drop:
-        yield f"classes {', '.join(rule.drop)}", (label < 0) & (parent.label >= 0)
+        out = (label < 0) & (parent.label >= 0)
+        in_all_splits &= ~out
+        yield f"classes {', '.join(rule.drop)}", out
     for path in rule.without:
-        yield path.name, listed(parent, path)
+        out = listed(parent, path)
+        in_all_splits &= ~out
+        yield path.name, out
     if rule.drop_leaks:
-        yield "train, copies in val or test", leaking(group(), parent.split, keep)
+        yield "train, copies in val or test", leaking(group(), parent.split, in_all_splits)
     if rule.one_per_group:
         left = np.where(keep, group(), -1)
         yield "further copies", ~representatives(left, label, parent.split)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +15,9 @@ AUDIT = "audit"  # folder of an audit inside the packed set, if it was not told 
 SHOW = "show"  # folder of its charts and sheets, likewise
 # The decisions that people made on labels: those on pictures that were gone lie in one more file.
 _KEPT = f"/{AUDIT}/{CORRECTIONS}*"
+# Tells an export from a folder that somebody else filled, which --force must not delete: the name of the format, then
+# a line for each file that was written.
+MARK = ".mien-export"
 # What mien itself puts into the folder of a packed set, and therefore may take away with it.
 _OWN = (
     *("/images.npy", "/manifest.parquet", "/dataset.json", "/rejects.csv", _KEPT),
@@ -22,6 +25,11 @@ _OWN = (
     *(f"/{AUDIT}/nets/{name}" for name in ("crossval.json", "fold-*.npy")),
     *(f"/{SHOW}/{name}" for name in ("counts.png", "samples.png", "fed.png")),
 )
+
+
+def is_written(files: Collection[str]) -> bool:
+    """Whether a folder that holds these files is a packed set or an export of mien."""
+    return MARK in files or ("dataset.json" in files and "manifest.parquet" in files)
 
 
 def check_target(out: Path, *, force: bool, inputs: Sequence[Path | None] = ()) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from mien.core.errors import MienError, unknown_name
 from mien.data.formats.affectnet import AffectNetFiles, AffectNetTable
 from mien.data.formats.base import Format, WrittenFormat
 from mien.data.formats.ckplus import CkCsv, CkPlus
-from mien.data.formats.csv_rows import header_of
+from mien.data.formats.csv_rows import TABLE_SUFFIXES, header_of
 from mien.data.formats.fercsv import LAYOUTS
 from mien.data.formats.folders import Folders
 from mien.data.formats.lists import Lists
+from mien.data.formats.pictures import is_picture, some_names
 from mien.data.formats.posed import JAFFE, KDEF
 from mien.data.formats.rafdb import RafDb
 from mien.data.formats.tables import Tables
@@ -22,6 +24,8 @@ SETS: tuple[Format, ...] = (RafDb(), AffectNetTable(), AffectNetFiles(), CkCsv()
 WRITTEN: tuple[WrittenFormat, ...] = (*LAYOUTS, TfRecord(), Lists(), Tables(), Folders())
 # In the order in which they are tried.
 FORMATS: tuple[Format, ...] = (*SETS, *WRITTEN)
+
+_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 
 
 def by_name(name: str) -> Format:
@@ -53,7 +57,29 @@ def recognise(path: Path) -> Format:
     for form in FORMATS:
         if form.sniff(path):
             return form
+    raise _unknown(path)
+
+
+def _unknown(path: Path) -> MienError:
+    """Why a file or folder is of no known format, where that can be told, else what the formats are."""
     known = "; ".join(f"{form.name} ({form.about})" for form in FORMATS)
-    columns = ", ".join(header_of(path)[:8]) if path.suffix.lower() == ".csv" else ""
+    columns = ", ".join(header_of(path)[:8]) if path.suffix.lower() in TABLE_SUFFIXES else ""
     seen = f" (its columns are {columns})" if columns else ""
-    raise MienError(f"{path}: no known data format{seen}", hint=f"known formats: {known}")
+    return MienError(f"{path}: no known data format{seen}", hint=_way_out(path) or f"known formats: {known}")
+
+
+def _way_out(path: Path) -> str:
+    """What to do about a set that is in a folder, an archive, or links to folders; empty for anything else."""
+    inside = [item for item in sorted(path.iterdir()) if not is_picture(item.name)] if path.is_dir() else [path]
+    for item in inside:
+        with suppress(OSError, MienError):  # what cannot be read is not what was meant
+            if (item / "dataset.json").is_file():
+                return f"{item} is a packed data set: use that"
+            form = None if item.is_symlink() else next((form for form in FORMATS if form.sniff(item)), None)
+            if form is not None:
+                return f"{item} looks like {form.name}: import that"
+    archive = next((item.name for item in inside if item.name.lower().endswith(_ARCHIVES) and item.is_file()), None)
+    if archive is not None:
+        return f"unpack {archive} first"
+    links = [item.name for item in inside if item.is_symlink() and item.is_dir()]
+    return f"links to folders are not followed: {some_names(links)}" if links else ""

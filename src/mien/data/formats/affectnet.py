@@ -15,8 +15,8 @@ from PIL import Image
 from mien.core.errors import MienError
 from mien.data.formats.base import Entry, Names, Notes, not_this_format
 from mien.data.formats.csv_rows import header_of, table_rows
-from mien.data.formats.lists import split_in
 from mien.data.formats.pictures import LeftOut, PictureReading, file_at, from_files, is_picture
+from mien.data.split import split_in
 
 # In the order of FER+'s eight expressions, as CK+, so that models trained on one set fit the other.
 _CODES = {

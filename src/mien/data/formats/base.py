@@ -118,8 +118,8 @@ class Reading(Protocol):
         """Rows or files, as far as it is known before reading (by the size of a file, it is an estimate)."""
 
     @property
-    def numeric(self) -> bool:
-        """Whether the labels are bare numbers."""
+    def labels(self) -> Counter[str]:
+        """How many pictures have which label, as far as labels stand in memory before reading."""
 
     def survey(self, progress: Progress | None = None) -> Counter[Shape]:
         """How many pictures have which shape, as far as it can be told without decoding them."""

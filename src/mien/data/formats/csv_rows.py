@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from mien.core.errors import MienError
 
+TABLE_SUFFIXES = (".csv", ".tsv")
 _LONGEST_HEADER = 1 << 16
 _AROUND = ' \t\r\n"'  # what may surround a cell; no cell of this family holds a comma or a quote
 _AROUND_BYTES = _AROUND.encode()

@@ -69,7 +69,7 @@ class FerCsvReading:
     notes: Notes = field(default_factory=Notes)
     votes: VoteTable | None = None
     total: int | None = None
-    numeric: bool = True
+    labels: Counter[str] = field(default_factory=Counter)  # are read with the pixels; `names` says what they mean
 
     @cached_property
     def _heads(self) -> dict[Path, tuple[int, int]]:

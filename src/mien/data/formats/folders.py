@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,11 +14,13 @@ from mien.data.formats.base import Entry, Notes, Progress, not_this_format, read
 from mien.data.formats.levels import Layout
 from mien.data.formats.pictures import (
     LeftOut,
+    Passed,
     PictureReading,
     all_pictures,
     file_names,
     from_files,
     pictures_under,
+    some_names,
     write_pngs,
 )
 from mien.data.formats.subjects import with_subjects
@@ -40,7 +43,7 @@ class _Found:
     left_out: list[LeftOut]
 
 
-def _found(files: list[str], notes: Notes) -> _Found:
+def _found(files: list[str], passed: Passed, notes: Notes) -> _Found:
     """Sort out the files. Pictures outside any folder are left out."""
     parts = {file: PurePosixPath(file).parts for file in files}
     inside = [file for file in files if len(parts[file]) > 1]
@@ -58,6 +61,7 @@ def _found(files: list[str], notes: Notes) -> _Found:
         split, label = layout.split_and_class(parts[file][:-1])
         found.append((official[file] if by_name else split, label, file))
     _note_layout(layout, {label for _, label, _ in found if label}, len(beside), notes)
+    _note_empty(layout, taken, passed.endings, notes)
     order = {split: i for i, split in enumerate(SPLITS)}
     found.sort(key=lambda item: (order.get(item[0] or "", 9), item[1] or "", item[2]))
     entries = [Entry(row, file, label, split) for row, (split, label, file) in enumerate(found)]
@@ -67,14 +71,33 @@ def _found(files: list[str], notes: Notes) -> _Found:
 
 
 def _note_layout(layout: Layout, classes: set[str], beside: int, notes: Notes) -> None:
-    """Say which folders are the classes, where other folders are around them."""
-    if layout.is_plain:
+    """Say which folders are the classes, where other folders are around them or expressions are below them."""
+    if layout.is_plain and not layout.overlooked:
         return
-    names = sorted(readable(name) for name in classes)
-    shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
-    notes.add(f"classes are the folders at level {layout.class_level + 1}: {shown}")
+    level = layout.class_level + 1
+    notes.add(f"classes are the folders at level {level}: {some_names(classes, 8)}")
+    if layout.overlooked:
+        notes.add(f"WARNING: folders below level {level} are called like expressions: {some_names(layout.overlooked)}")
     if beside:
         notes.add(f"{beside:,} pictures in other folders were left out")
+
+
+def _note_empty(layout: Layout, taken: list[str], endings: Mapping[str, set[str]], notes: Notes) -> None:
+    """Say which folders beside those of the classes hold no picture, and how the files in them end."""
+    level = layout.class_level + 1
+    classes = {parts[:level] for file in taken if len(parts := PurePosixPath(file).parts) > level}
+    around = {parts[:-1] for parts in classes}
+    empty: dict[str, set[str]] = {}
+    for folder, found in endings.items():
+        parts = PurePosixPath(folder).parts[:level]
+        if len(parts) == level and parts not in classes and parts[:-1] in around:
+            empty.setdefault("/".join(parts), set()).update(found)
+    told = [
+        f"{name} ({', '.join(ending or 'no ending' for ending in sorted(endings)) or 'no files'})"
+        for name, endings in empty.items()
+    ]
+    if told:
+        notes.add(f"folders beside the classes without a picture: {some_names(told, 8)}")
 
 
 @dataclass(frozen=True)
@@ -89,10 +112,11 @@ class Folders:
 
     def read(self, path: Path) -> PictureReading:
         notes = Notes()
-        files = all_pictures(path, notes) if path.is_dir() else []
+        passed = Passed()
+        files = all_pictures(path, notes, passed) if path.is_dir() else []
         if not any("/" in file for file in files):
             raise not_this_format(path, self.name, "no folder with pictures in it")
-        found = _found(files, notes)
+        found = _found(files, passed, notes)
         entries = with_subjects(found.entries, notes)
         names = names_file.beside(path)
         if names is not None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mien.core.labels import is_expression
-from mien.data.formats.lists import split_in
-from mien.data.split import split_of
+from mien.core.labels import canonical, is_expression
+from mien.data.split import split_in, split_of
 
 Parts = tuple[str, ...]
 _NEARLY_ALL = 0.9  # of the pictures: what lies beside is a preview, a figure, a cover
@@ -21,12 +20,14 @@ class Layout:
     Attributes:
         splits: the split that each folder of the split level stands for; a name that is none stands for itself.
         wrappers: for the levels around the classes, the one folder that is meant.
+        overlooked: folders called like expressions below classes that are none.
     """
 
     split_level: int | None
     class_level: int
     splits: Mapping[str, str]
     wrappers: Mapping[int, str]
+    overlooked: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, folders: Counter[Parts]) -> Layout:
@@ -39,20 +40,20 @@ class Layout:
         splits: dict[str, str] = {}
         split_level, level = None, 0
         while level < _depth(folders):
-            wrapper, found = _wrapper(folders, level), _splits(_names(folders, level))
+            wrapper, found = _wrapper(folders, level), _splits(folders, level)
             if wrapper is not None and not found:
                 wrappers[level] = wrapper
                 folders = Counter({parts: n for parts, n in folders.items() if _leads_to(parts, level, wrapper)})
-                found = _splits({wrapper})
+                found = _splits(folders, level)
             if split_level is None and found:
                 split_level, splits = level, found
             elif wrapper is None and not _only_surrounds(folders, level):
                 break
             level += 1
         if split_level is None:
-            below = ((i, _splits(_names(folders, i))) for i in range(level + 1, _depth(folders)))
+            below = ((i, _splits(folders, i)) for i in range(level + 1, _depth(folders)))
             split_level, splits = next(((i, found) for i, found in below if found), (None, {}))
-        return cls(split_level, level, splits, wrappers)
+        return cls(split_level, level, splits, wrappers, _expressions_below(folders, level))
 
     @property
     def is_plain(self) -> bool:
@@ -85,17 +86,39 @@ def _names(folders: Iterable[Parts], level: int) -> set[str]:
     return {parts[level] for parts in folders if len(parts) > level}
 
 
-def _splits(names: set[str]) -> dict[str, str]:
+def _expressions_below(folders: Iterable[Parts], level: int) -> frozenset[str]:
+    """The folders below a level that are called like expressions, where none of the level itself is."""
+    names = [_names(folders, i) for i in range(level, _depth(folders))]
+    if not names or any(map(is_expression, names[0])):
+        return frozenset()
+    return frozenset(filter(is_expression, set[str]().union(*names[1:])))
+
+
+def _splits(folders: Iterable[Parts], level: int) -> dict[str, str]:
     """The split of each folder of a level of splits; empty when it is none.
 
     It is one when all are called so, or when two different splits are among them (a class may be called "train").
-    Names that only speak of a split, such as training_set and test_set, are splits when each speaks of another one.
+    Names that only speak of a split, such as training_set and test_set, are splits when each speaks of another one, or
+    when they hold the same folders, as TrainA, TrainB and Test around the classes.
     """
+    names = _names(folders, level)
     exact = {split_of(name) for name in names} - {None}
     if len(exact) > 1 or (len(exact) == 1 and all(split_of(name) for name in names)):
         return {name: split_of(name) or name for name in names}
     spoken = {name: split for name in names if (split := split_in(name))}
-    return spoken if 1 < len(names) == len(set(spoken.values())) else {}
+    different = len(set(spoken.values()))
+    if len(spoken) < len(names) or different < 2:
+        return {}
+    return spoken if different == len(names) or _share_folders(folders, level) else {}
+
+
+def _share_folders(folders: Iterable[Parts], level: int) -> bool:
+    """Whether several folders of a level have folders below them, of which some name is in each."""
+    below: dict[str, set[str]] = defaultdict(set)
+    for parts in folders:
+        if len(parts) > level + 1:
+            below[parts[level]].add(parts[level + 1])
+    return len(below) > 1 and bool(set.intersection(*below.values()))
 
 
 def _wrapper(folders: Counter[Parts], level: int) -> str | None:
@@ -115,8 +138,7 @@ def _wrapper(folders: Counter[Parts], level: int) -> str | None:
         return None
     within = [parts for parts in folders if parts[level : level + 1] == (largest,)]
     beside = [parts for parts in folders if len(parts) > level and parts[level] != largest]
-    below = [_names(within, i) for i in range(level + 1, _depth(within))]
-    classes = [names for names in below if not _splits(names)]
+    classes = [_names(within, i) for i in range(level + 1, _depth(within)) if not _splits(within, i)]
     names = _names(folders, level)
     if not classes or (len(names) > 1 and max(map(len, classes)) == 1):
         return None
@@ -129,13 +151,23 @@ def _wrapper(folders: Counter[Parts], level: int) -> str | None:
 
 def _has_splits(folders: list[Parts], first: int) -> bool:
     """Whether one of the levels from `first` on is of splits."""
-    return any(_splits(_names(folders, level)) for level in range(first, _depth(folders)))
+    return any(_splits(folders, level) for level in range(first, _depth(folders)))
 
 
 def _only_surrounds(folders: Counter[Parts], level: int) -> bool:
-    """Whether the folders of a level are people or sets, of which each has expressions, or the splits once more."""
+    """Whether the folders of a level are people or sets around expressions, or the splits once more."""
     names, below = _names(folders, level), _names(folders, level + 1)
-    if _splits(names) and level:
+    if _splits(folders, level) and level:
         deep = (parts for parts in folders if len(parts) > level)
         return bool(below) and all(split_of(parts[level]) == split_of(parts[level - 1]) for parts in deep)
-    return len(below) > 1 and all(map(is_expression, below)) and not any(map(is_expression, names))
+    return len(below) > 1 and not any(map(is_expression, names)) and _are_classes(folders, level + 1)
+
+
+def _are_classes(folders: Iterable[Parts], level: int) -> bool:
+    """Whether the folders of a level are expressions: all, or most of them and two or more in several folders above."""
+    around: dict[str, set[str]] = defaultdict(set)
+    for parts in folders:
+        if len(parts) > level:
+            around[canonical(parts[level])].add(parts[level - 1])
+    shared = sum(is_expression(name) and len(above) > 1 for name, above in around.items())
+    return all(map(is_expression, around)) or (shared > 1 and 2 * shared > len(around))

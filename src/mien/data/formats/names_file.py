@@ -8,14 +8,19 @@ from mien.core.errors import MienError
 from mien.core.files import write_text
 from mien.data.codes import is_number, plain
 from mien.data.formats.base import Names
+from mien.data.formats.list_lines import lists_pictures
 
 FILE_NAMES = ("labels.txt", "label_list.txt", "classes.txt")
 
 
 def beside(path: Path) -> Names | None:
-    """The names file in the folder `path`, or in the folder of the file `path`; None when there is none."""
+    """The names file in the folder `path`, or in the folder of the file `path`; None when there is none.
+
+    A file of that name which lists pictures is none.
+    """
     folder = path if path.is_dir() else path.parent
-    found = next((folder / name for name in FILE_NAMES if (folder / name).is_file()), None)
+    files = (folder / name for name in FILE_NAMES if (folder / name).is_file())
+    found = next((file for file in files if not lists_pictures(file)), None)
     return read_names(found) if found else None
 
 

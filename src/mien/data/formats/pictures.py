@@ -19,17 +19,18 @@ from PIL import Image
 
 from mien.core.errors import MienError
 from mien.core.picture import SUFFIXES, decode, is_grey, peek
-from mien.data.codes import is_number
 from mien.data.dataset import Dataset
 from mien.data.formats.ahead import ahead, chunks, told
 from mien.data.formats.base import Block, Entry, Names, Notes, Pixels, Progress, Shape, readable
 from mien.data.formats.resize import resize
 from mien.data.rejects import Rejects
+from mien.data.target import is_written
 from mien.data.votes_file import VoteTable
 
 _AT_ONCE = 64
 _BYTES_AT_ONCE = 4 << 20  # of decoded pixels: some of these wait for each thread
 _IGNORED_FOLDERS = ("__macosx",)
+MISSING = "no such file"
 
 
 def is_picture(name: str) -> bool:
@@ -38,19 +39,43 @@ def is_picture(name: str) -> bool:
     return plain.endswith(SUFFIXES) and not plain.startswith(".")
 
 
-def pictures_under(root: Path, *, links: list[str] | None = None) -> Iterator[str]:
+@dataclass
+class Passed:
+    """What was passed on a way through folders, which are given relative to the first, with slashes.
+
+    Attributes:
+        links: to folders.
+        written: folders that mien has written, packed sets and exports.
+        endings: of the files that are no pictures, for each folder that was looked into.
+    """
+
+    links: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    endings: dict[str, set[str]] = field(default_factory=dict)
+
+
+def pictures_under(root: Path, *, passed: Passed | None = None) -> Iterator[str]:
     """Paths of pictures relative to `root`, with slashes, without hidden folders; in no particular order.
 
-    Links to folders are not followed, so that a loop of them ends; `links` collects them.
+    Links to folders are not followed, so that a loop of them ends, and sets that mien has written below `root` are not
+    entered; `passed` collects both.
 
     Raises:
         MienError: a folder cannot be read. What is in it would be missing without a word.
     """
     for folder, inside, files in os.walk(root, onerror=_cannot_be_read):
-        inside[:] = [name for name in inside if not name.startswith(".") and name.lower() not in _IGNORED_FOLDERS]
         base = Path(folder).relative_to(root).as_posix()
-        if links is not None:
-            links += [name if base == "." else f"{base}/{name}" for name in inside if Path(folder, name).is_symlink()]
+        if base != "." and is_written(files):
+            inside.clear()
+            if passed is not None:
+                passed.written.append(base)
+            continue
+        inside[:] = [name for name in inside if not name.startswith(".") and name.lower() not in _IGNORED_FOLDERS]
+        if passed is not None:
+            links = (name for name in inside if Path(folder, name).is_symlink())
+            passed.links += [name if base == "." else f"{base}/{name}" for name in links]
+            others = (name for name in files if not name.startswith(".") and not is_picture(name))
+            passed.endings[base] = {PurePosixPath(name).suffix.lower() for name in others}
         yield from (name if base == "." else f"{base}/{name}" for name in files if is_picture(name))
 
 
@@ -59,18 +84,25 @@ def _cannot_be_read(error: OSError) -> None:
     raise MienError(f"{readable(str(error.filename))}: cannot be read ({error.strerror})", hint=hint)
 
 
-def all_pictures(root: Path, notes: Notes) -> list[str]:
-    """`pictures_under` as a sorted list, with a note on the links to folders that were not followed."""
-    links: list[str] = []
-    found = sorted(pictures_under(root, links=links))
-    if links:
-        names = ", ".join(map(readable, sorted(links)[:3])) + (" …" if len(links) > 3 else "")
-        notes.add(f"{len(links):,} links to folders were not followed: {names}")
+def all_pictures(root: Path, notes: Notes, passed: Passed | None = None) -> list[str]:
+    """`pictures_under` as a sorted list, with notes on the folders that were not entered."""
+    passed = passed or Passed()
+    found = sorted(pictures_under(root, passed=passed))
+    if passed.links:
+        notes.add(f"{len(passed.links):,} links to folders were not followed: {some_names(passed.links)}")
+    if passed.written:
+        notes.add(f"{len(passed.written):,} sets that mien has written were left out: {some_names(passed.written)}")
     return found
 
 
-def some_pictures(root: Path, count: int) -> list[str]:
-    """Up to `count` of `pictures_under`, to tell a layout by; a folder that cannot be read ends the search."""
+def some_names(names: Iterable[str], count: int = 3) -> str:
+    """The first of some names in their order, as a sentence has them."""
+    ordered = sorted(map(readable, names))
+    return ", ".join(ordered[:count]) + (" …" if len(ordered) > count else "")
+
+
+def some_pictures(root: Path, count: int | None) -> list[str]:
+    """Up to `count` of `pictures_under`, or all; a folder that cannot be read ends the search."""
     found: list[str] = []
     with suppress(MienError):  # it is told when the folder is read, by whichever format that is
         found.extend(islice(pictures_under(root), count))
@@ -93,7 +125,7 @@ def _fault_of(path: Path) -> str:
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        return "no such file"
+        return MISSING
     except OSError as error:
         return (error.strerror or str(error)).lower()
     except ValueError:
@@ -139,9 +171,8 @@ class PictureReading:
         return len(self.entries)
 
     @property
-    def numeric(self) -> bool:
-        labels = {(entry.label or "").strip() for entry in self.entries} - {""}
-        return bool(labels) and all(map(is_number, labels))
+    def labels(self) -> Counter[str]:
+        return Counter(label for entry in self.entries if (label := (entry.label or "").strip()))
 
     def survey(self, progress: Progress | None = None) -> Counter[Shape]:
         found: Counter[Shape] = Counter()

@@ -23,8 +23,8 @@ _COMPOUND = (
 )
 _FILE = re.compile(r"(?P<split>train|test)_\d+(?P<aligned>_aligned)?\.", re.IGNORECASE)
 _SAMPLE = 50
-# Faces before whole photographs; beside the list's folder or beside the list.
-_PICTURES = ("Image/aligned", "aligned", "Image/original", "original")
+# Faces before whole photographs; beside the list's folder or beside the list, at last in no folder of their own.
+_PICTURES = ("Image/aligned", "aligned", "Image/original", "original", "")
 
 
 def _list_at(path: Path) -> Path | None:
@@ -58,8 +58,8 @@ def _picture_folder(list_file: Path, listed: list[str]) -> tuple[Path, str]:
             for extra in ("_aligned", ""):
                 if any(isinstance(file_at(base / folder, _named(name, extra)), Path) for name in sample):
                     return base / folder, extra
-    first, looked = _named(sample[0], "_aligned"), ", ".join(_PICTURES)
-    hint = f"looked for the first {len(sample)} in {looked}"
+    first, looked = _named(sample[0], "_aligned"), ", ".join(_PICTURES[:-1])
+    hint = f"looked for the first {len(sample)} in {looked} and beside the list"
     raise MienError(f"{list_file}: its pictures, such as {first}, were not found", hint=hint)
 
 
@@ -82,7 +82,7 @@ def _from_list(list_file: Path) -> PictureReading:
     folder, extra = _picture_folder(list_file, [name for name, _ in rows])
     files = [folder / _named(name, extra) for name, _ in rows]
     entries = [
-        Entry(i, f"{folder.name}/{file.name}", label, _split(name))
+        Entry(i, PurePosixPath(folder.name, file.name).as_posix(), label, _split(name))
         for i, ((name, label), file) in enumerate(zip(rows, files, strict=True))
     ]
     reading = from_files(entries, [*files], root=list_file, names=_names({label for _, label in rows}), ordered=True)

@@ -21,10 +21,9 @@ from mien.data.formats import names_file
 from mien.data.formats.ahead import counted
 from mien.data.formats.base import Entry, Progress, not_this_format, with_codes
 from mien.data.formats.example_proto import build, parse, values
-from mien.data.formats.lists import split_in
 from mien.data.formats.pictures import PictureReading, file_names, png
 from mien.data.formats.record_file import read_at, read_records, write_records
-from mien.data.split import split_of
+from mien.data.split import split_in, split_of
 
 _PICTURE = ("image/encoded", "image_raw", "image", "encoded")
 _TEXT = ("image/class/text", "label_text", "class")
