@@ -23,6 +23,11 @@ def columns(**values: object) -> dict[str, np.ndarray]:
     return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
+def splits(copied: float = 0.0, shift: tuple[float, float] = (0.0, 0.0), *, val: int = 2000) -> Splits:
+    """How so many pictures of validation relate to 4,000 of training."""
+    return Splits(copied, shift, val, (4000, val))
+
+
 def healthy() -> Evidence:
     """Ten epochs that rise to 90 %, trained to 92 %."""
     val = 0.9 - 0.6 * np.exp(-np.arange(10) / 1.5)
@@ -47,7 +52,7 @@ def healthy() -> Evidence:
             **{"dead:act": np.full(10, 0.1), "spread:a": np.ones(10), "spread:b": np.full(10, 0.5)},
         ),
         counts={"train": dict.fromkeys(NAMES, 1000), "val": dict.fromkeys(NAMES, 500)},
-        splits=Splits(0.0, (0.0, 0.0)),
+        splits=splits(),
         fed=Fed(0.0, 1.0),
     )
 
@@ -80,7 +85,9 @@ def counted(**changed: int) -> dict[str, int]:
 
 def few(evidence: Evidence, pictures: int) -> Evidence:
     """The same figures, of so few validation pictures a class."""
-    return replace(evidence, counts={"train": dict.fromkeys(NAMES, 25), "val": dict.fromkeys(NAMES, pictures)})
+    counts = {"train": dict.fromkeys(NAMES, 25), "val": dict.fromkeys(NAMES, pictures)}
+    own = evidence.splits or splits()
+    return replace(evidence, counts=counts, splits=splits(own.copied, own.shift, val=4 * pictures))
 
 
 def stuck() -> Evidence:

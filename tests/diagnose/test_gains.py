@@ -6,9 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from evidence_toys import healthy, one, recipe
+from evidence_toys import healthy, one, recipe, splits
 
-from mien.diagnose.evidence import Splits
 from mien.diagnose.gains import expected_gain, gains
 from mien.diagnose.judge import ORDER
 from mien.diagnose.verdict import Verdict
@@ -44,7 +43,7 @@ def test_what_a_net_that_was_too_modest_gained_is_not_promised_to_one_that_is_to
 
 
 def test_the_gain_of_dropping_copies_is_not_promised_to_who_trains_on_validation() -> None:
-    copies = replace(healthy(), splits=Splits(0.3, (0.0, 0.0)))
+    copies = replace(healthy(), splits=splits(0.3))
     trained = replace(healthy(), recipe=recipe(data={"train_on_val": True}))
     assert one(copies, "validation-leaked").expected_gain is not None
     assert one(trained, "validation-leaked").expected_gain is None

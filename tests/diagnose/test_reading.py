@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from evidence_toys import columns
 
-from mien.diagnose.reading import aligned, of_classes
+from mien.diagnose.reading import aligned
+from mien.evaluate.truth import of_classes
 
 
 def test_pictures_without_a_label_are_no_class() -> None:

@@ -17,13 +17,14 @@ from evidence_toys import (
     noted,
     one,
     recipe,
+    splits,
     stuck,
     with_health,
     with_history,
 )
 
 from mien.diagnose.answered import calibration
-from mien.diagnose.evidence import Answers, Evidence, Fed, Splits
+from mien.diagnose.evidence import Answers, Evidence, Fed
 from mien.diagnose.judge import ORDER, diagnose
 from mien.diagnose.verdict import Verdict
 
@@ -103,9 +104,9 @@ CASES: dict[str, tuple[Evidence, str]] = {
         replace(with_health(probe_accuracy=np.full(10, 0.3)), recipe=recipe(average={"ema_decay": 0.999})),
         "averages-behind",
     ),
-    "leaked": (replace(healthy(), splits=Splits(0.3, (0.0, 0.0))), "validation-leaked"),
+    "leaked": (replace(healthy(), splits=splits(0.3)), "validation-leaked"),
     "on val": (replace(healthy(), recipe=recipe(data={"train_on_val": True})), "validation-leaked"),
-    "unlike": (replace(healthy(), splits=Splits(0.0, (-1.4, 0.0))), "validation-unlike-training"),
+    "unlike": (replace(healthy(), splits=splits(shift=(-1.4, 0.0))), "validation-unlike-training"),
     "fed": (replace(healthy(), fed=Fed(0.0, 1.0, "Training feeds other values.")), "fed-differently"),
     "normalisation": (replace(healthy(), fed=Fed(0.01, 0.01)), "wrong-normalisation"),
     "noise": (with_history(train_eval_accuracy=np.full(10, 0.6)), "label-noise"),
@@ -181,7 +182,7 @@ def test_what_few_pictures_explain_is_no_verdict() -> None:
     assert "too-short" not in names(few(CASES["too-short"][0], 5))
     assert "label-noise" in names(with_history(train_eval_accuracy=np.linspace(0.3, 0.83, 10)))
     assert "label-noise" not in names(few(with_history(train_eval_accuracy=np.linspace(0.3, 0.83, 10)), 10))
-    assert "validation-leaked" not in names(few(replace(healthy(), splits=Splits(1 / 40, (0.0, 0.0))), 10))
+    assert "validation-leaked" not in names(few(replace(healthy(), splits=splits(1 / 40)), 10))
     assert "learning-rate-too-high" not in names(few(CASES["falls"][0], 5))
 
 
@@ -241,7 +242,7 @@ def test_far_too_long() -> None:
 
 
 def test_verdicts_come_in_the_order_to_act_on_them() -> None:
-    both = replace(CASES["overfitting"][0], splits=Splits(0.3, (0.0, 0.0)))
+    both = replace(CASES["overfitting"][0], splits=splits(0.3))
     found = names(both)
     assert found[0] == "validation-leaked"
     assert found == sorted(found, key=ORDER.index)
@@ -263,7 +264,7 @@ def test_the_json_holds_the_contract() -> None:
 
 
 def test_without_an_audit_a_leak_says_which_copies_count() -> None:
-    leaking = replace(healthy(), splits=Splits(0.3, (0.0, 0.0)))
+    leaking = replace(healthy(), splits=splits(0.3))
     audited = replace(leaking, audit={"findings": []})
     [[alone], [known]] = [
         [v.evidence for v in diagnose(e).verdicts if v.name == "validation-leaked"] for e in (leaking, audited)

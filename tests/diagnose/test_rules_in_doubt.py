@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from evidence_toys import NAMES, answers, columns, healthy, names, one, recipe, with_health, with_history
+from evidence_toys import NAMES, answers, columns, healthy, names, one, recipe, splits, with_health, with_history
 
-from mien.diagnose.evidence import HEALTH_PICTURES, Answers, Evidence
+from mien.diagnose.evidence import HEALTH_PICTURES, Answers, Evidence, Targets
+from mien.diagnose.material import unlike
 from mien.train import health
 
 
@@ -131,3 +132,86 @@ def test_averages_are_behind_beyond_what_the_few_pictures_of_health_explain() ->
 
 def test_the_figures_of_health_are_of_as_many_pictures_as_training_looks_at() -> None:
     assert healthy().health_count == HEALTH_PICTURES == health.PICTURES
+
+
+HARD = [{"epochs": 4}, {"epochs": 3, "pictures": "hard"}, {}]  # epochs 5 to 7 on what was answered wrong
+
+
+def test_what_a_phase_on_hard_pictures_does_is_not_laid_on_the_rate() -> None:
+    phased = recipe(train={"epochs": 10}, phases=HARD)
+    lower = columns(val_accuracy=[0.3, 0.5, 0.7, 0.8, 0.5, 0.8, 0.5, 0.8, 0.82, 0.83])
+    higher = columns(train_loss=[1.2, 1.0, 0.8, 0.7, 2.2, 2.1, 2.0, 1.9, 0.7, 0.6])
+    for history, update in ((lower, 0.01), (higher, 2e-3)):
+        own = with_health(update_ratio=np.full(10, update))
+        own = replace(own, history={**own.history, **history})
+        assert "learning-rate-too-high" in names(own)
+        assert "learning-rate-too-high" not in names(replace(own, recipe=phased))
+
+
+def test_a_loss_that_rises_besides_a_phase_on_hard_pictures_is_named_with_its_epochs() -> None:
+    broke = with_history(train_loss=[1.2, 1.0, 0.8, 0.7, 5.2, 5.1, 5.0, 4.9, 3.0, 0.6])
+    first = [{"epochs": 2, "pictures": "hard"}, {}]
+    for phases, told in ((HARD, "3.000 in epoch 9, 1.200 in epoch 1."), (first, "5.200 in epoch 5, 0.700 in epoch 4.")):
+        own = replace(broke, recipe=recipe(train={"epochs": 10}, phases=phases, model={"start_from": "run"}))
+        found = one(own, "learning-rate-too-high")
+        assert found.evidence == f"Training loss {told}"
+        assert found.epoch == int(told.split()[3].strip(","))
+
+
+def test_the_first_loss_is_held_to_the_targets_that_there_are() -> None:
+    all_of, none, half = np.ones(100), np.zeros(100), np.arange(100) % 2.0
+    label, vote = np.log(4), np.log(8)
+    for targets, guess in (
+        (Targets(none, all_of), vote),
+        (Targets(all_of, half), label + vote / 2),
+        (Targets(half, 1 - half), (label + vote) / 2),
+        (Targets(2 * all_of, none), 2 * label),
+    ):
+        for loss, named in ((guess, False), (1.4 * guess, True)):
+            own = replace(with_health(first_loss=np.full(10, loss)), targets=targets)
+            assert ("first-loss" in names(own)) == named
+    mixed = replace(with_health(first_loss=np.full(10, 1.25 * (label + vote / 2))), targets=Targets(all_of, half))
+    assert "first-loss" in names(mixed)
+    small = recipe(train={"batch_size": 12})  # of which more than half may have votes
+    assert "first-loss" not in names(replace(mixed, recipe=small))
+
+
+def test_of_a_first_loss_nothing_is_said_where_targets_are_not_known_or_pictures_are_hard() -> None:
+    off = with_health(first_loss=np.full(10, 4.0))
+    assert "first-loss" in names(off)
+    assert "first-loss" not in names(replace(off, history={**off.history, **columns(val_ferplus_accuracy=[0.5] * 10)}))
+    hard = recipe(model={"start_from": "run"}, phases=[{"epochs": 2, "pictures": "hard"}, {}])
+    assert "first-loss" not in names(replace(off, recipe=hard))
+
+
+def test_validation_that_was_drawn_at_random_is_like_training() -> None:
+    rng = np.random.default_rng(0)
+    faces = np.array([3995, 436, 4097, 7215, 4830, 3171, 4965])
+    for shares, train, val in ((faces, 400, 20), (faces, 400, 40), (np.ones(100), 1600, 400)):
+        alarms = 0
+        for _ in range(200):
+            drawn = [rng.multinomial(count, shares / shares.sum()).tolist() for count in (train, val)]
+            counts = {s: dict(enumerate(of)) for s, of in zip(("train", "val"), drawn, strict=True)}
+            alarms += unlike(replace(healthy(), counts=counts)) is not None  # type: ignore[arg-type]
+        assert alarms < 0.1 * 200
+    for val in (5, 10, 20):
+        shifts = rng.normal(size=(400, val, 2)).mean(1).tolist()
+        alarms = sum(unlike(replace(healthy(), splits=splits(0.0, (a, b), val=val))) is not None for a, b in shifts)
+        assert alarms < 0.1 * 400
+
+
+def test_validation_that_is_unlike_training_beyond_chance_is_named() -> None:
+    train = {"train": dict.fromkeys(NAMES, 1000)}
+    for val, named in (
+        ({"angry": 4, "disgust": 2, "fear": 2, "happy": 2}, False),
+        ({"angry": 40, "disgust": 20}, True),
+    ):
+        assert ("validation-unlike-training" in names(replace(healthy(), counts=train | {"val": val}))) == named
+    for pictures, named in ((10, False), (40, True)):
+        own = replace(healthy(), splits=splits(shift=(0.0, 0.7), val=pictures))
+        assert ("validation-unlike-training" in names(own)) == named
+
+
+def test_validation_that_is_a_copy_of_training_is_reported_of_votes_alone() -> None:
+    unlabelled = {"train": dict.fromkeys(NAMES, 0), "val": dict.fromkeys(NAMES, 0)}
+    assert "validation-leaked" in names(replace(healthy(), counts=unlabelled, splits=splits(1.0, val=100)))

@@ -16,6 +16,7 @@ from mien.cli.app import run as cli
 from mien.core import recipe as recipes
 from mien.core.files import write_json
 from mien.core.rundir import RunDir
+from mien.data import dataset as datasets
 from mien.data.dataset import Dataset
 from mien.diagnose.reading import compare_splits, evaluated_answers, stored_answers
 from mien.evaluate.answerer import open_answerer
@@ -23,6 +24,7 @@ from mien.evaluate.evaluate import evaluate
 from mien.evaluate.history import read_columns
 from mien.train.doctor import _balance, _fitted
 from mien.train.health import norm_shift
+from mien.train.targets import targets
 
 TINY = (
     *("model.name=mien-s", 'model.options={widths="8,8,8,8"}', "data.votes=false", "train.precision=fp32"),
@@ -112,6 +114,7 @@ def test_no_run_and_a_damaged_history_are_refused(tmp_path: Path, capsys: pytest
 def test_the_splits_of_the_bars_share_no_picture(bar_set: Dataset) -> None:
     splits = compare_splits(bar_set)
     assert splits.copied == 0
+    assert (splits.val_count, splits.looked_at) == (40, (120, 40))
     assert max(map(abs, splits.shift)) < 0.5
 
 
@@ -139,6 +142,51 @@ def test_the_doctor_ends_with_1_when_a_check_fails(bar_set: Dataset, capsys: pyt
     assert cli(["doctor", "mien-s", str(bar_set.path), "--json", *settings]) == 1
     failed = [c["name"] for c in told(capsys)["checks"] if not c["passed"]]  # type: ignore[attr-defined]
     assert "leakage" in failed
+
+
+def unlabelled(data: Dataset, path: Path, without: np.ndarray) -> Dataset:
+    """The set with votes alone for these pictures."""
+    label = np.where(without, -1, data.label)
+    table = data.table.set_column(data.table.column_names.index("label"), "label", [label.astype(np.int32)])
+    info = datasets.describe("votes", data.labels, data.images, table)
+    return datasets.save(path, np.asarray(data.images), table, info)
+
+
+def test_the_doctor_passes_a_set_of_votes_alone(
+    bar_set: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = unlabelled(bar_set, tmp_path / "votes", np.ones(160, bool))
+    cli(["doctor", "mien-s", str(data.path), "--json", *flags((*TINY, "data.votes=true"))])
+    checks = {c["name"]: c for c in told(capsys)["checks"]}  # type: ignore[attr-defined]
+    assert checks["first loss"]["passed"]
+    assert f"guessing gives {np.log(8):.3f}" in checks["first loss"]["seen"]
+
+
+def test_targets_are_what_an_epoch_shows_by_weight(bar_set: Dataset, tmp_path: Path) -> None:
+    data = unlabelled(bar_set, tmp_path / "votes", np.arange(160) % 8 == 0)
+    weight = np.where(np.arange(160) % 2, 2.0, 1.0).astype(np.float32)
+    table = data.table.set_column(data.table.column_names.index("weight"), "weight", [weight])
+    data = Dataset(data.images, table, data.info, data.path)
+    rows = data.rows("train")
+    voted = targets(data, recipes.read("mien-s"))
+    assert voted.votes.sum() == weight[rows].sum()
+    assert voted.labels.sum() == weight[rows][data.label[rows] >= 0].sum()
+    plain = targets(data, recipes.read("mien-s", ["data.votes=false"]))
+    assert (plain.labels.sum(), plain.votes.sum()) == (voted.labels.sum(), 0)
+    longer = targets(data, recipes.read("mien-s", ["data.votes=false", "data.sampler=label-shuffling"]))
+    assert len(longer.labels) > len(plain.labels)
+
+
+def test_a_diagnosis_knows_the_targets_of_the_data(
+    bar_set: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weight = bar_set.table.column_names.index("weight")
+    table = bar_set.table.set_column(weight, "weight", [np.full(160, 2, np.float32)])
+    data = datasets.save(tmp_path / "weighed", np.asarray(bar_set.images), table, bar_set.info)
+    assert trained(data, tmp_path / "r", "train.epochs=1") == 0
+    capsys.readouterr()
+    assert cli(["diagnose", str(tmp_path / "r"), "--json"]) == 0
+    assert "first-loss" not in [v["name"] for v in told(capsys)["verdicts"]]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

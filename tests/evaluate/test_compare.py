@@ -1,4 +1,4 @@
-"""Comparing classifiers: the paired statistics, the matching of runs, and the verb."""
+"""Comparing classifiers: the matching of runs, what is said of them, and the verb."""
 
 from __future__ import annotations
 
@@ -6,26 +6,30 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tomli_w
 from PIL import Image
-from scipy.stats import binomtest
 
 from mien.cli.app import run
 from mien.core import recipe as recipes
 from mien.core.errors import MienError
 from mien.core.files import write_json
+from mien.core.labels import FER5
 from mien.core.rundir import RunDir
+from mien.core.spec import Head, ModelSpec
+from mien.data import dataset
 from mien.data.dataset import Dataset
 from mien.evaluate import results
 from mien.evaluate.answered import read_answers
 from mien.evaluate.bound import run_of
-from mien.evaluate.compare import holm, mcnemar, paired, paired_interval, verdict
+from mien.evaluate.compare import holm
 from mien.evaluate.compare_runs import compare_runs, flatten, short_names
 from mien.evaluate.evaluate import evaluate
 from mien.evaluate.history import read_history
+from mien.evaluate.use_of_val import use_of_val
 from mien.models.classifier import Classifier
 from mien.models.store import digest, save_weights
 
@@ -57,75 +61,6 @@ def make(tmp_path: Path, data: Dataset, table_of: Callable[..., object], no_plot
         return folder.path
 
     return build
-
-
-@pytest.mark.parametrize(("first", "second"), [(0, 1), (2, 12), (12, 2), (5, 5), (40, 71), (900, 1000)])
-def test_mcnemar_is_the_binomial_test_and_mid_p_its_less_conservative_sister(first: int, second: int) -> None:
-    exact, mid = mcnemar(first, second)
-    test = binomtest(first, first + second)
-    assert exact == pytest.approx(test.pvalue)
-    at = binomtest(min(first, second), first + second, alternative="less").pvalue
-    below = binomtest(min(first, second) - 1, first + second, alternative="less").pvalue if min(first, second) else 0
-    assert mid == pytest.approx(at + below)
-    assert mid <= exact
-
-
-def test_where_nothing_tells_two_apart_p_is_1() -> None:
-    assert mcnemar(0, 0) == (1.0, 1.0)
-    assert mcnemar(3, 3) == (1.0, 1.0)
-
-
-def test_the_paired_interval_is_that_of_newcombe_s_example() -> None:
-    # Newcombe 1998, Stat Med 17:2635: cells 36, 12, 2, 0; method 10 gives 0.0569 to 0.3404 for first − second.
-    interval = paired_interval(36, 12, 2, 0)
-    assert (-interval.high, -interval.low) == pytest.approx((0.0569, 0.3404), abs=5e-5)
-
-
-def test_the_paired_interval_turns_with_the_runs() -> None:
-    one, other = paired_interval(500, 40, 61, 99), paired_interval(500, 61, 40, 99)
-    assert (one.low, one.high) == pytest.approx((-other.high, -other.low))
-
-
-def test_the_paired_interval_covers_the_true_difference_in_19_of_20_samples() -> None:
-    rng, cells = np.random.default_rng(0), (0.6, 0.06, 0.1, 0.24)
-    intervals = [paired_interval(*sample) for sample in rng.multinomial(400, cells, size=2000).tolist()]
-    covered = np.mean([one.low <= 0.04 <= one.high for one in intervals])
-    assert 0.94 < covered < 0.965
-
-
-def test_extreme_tables_have_intervals_within_their_range() -> None:
-    for cells in ((10, 0, 0, 0), (0, 0, 0, 10), (0, 10, 0, 0), (0, 0, 10, 0), (0, 1, 0, 0)):
-        interval = paired_interval(*cells)
-        assert -1 <= interval.low <= (cells[2] - cells[1]) / sum(cells) <= interval.high <= 1
-
-
-def test_paired_counts_who_is_right() -> None:
-    first, second = np.array([1, 1, 1, 0, 0], bool), np.array([1, 0, 0, 1, 0], bool)
-    pair = paired(first, second)
-    assert (pair.both, pair.first_only, pair.second_only, pair.neither, pair.count) == (1, 2, 1, 1, 5)
-    assert pair.difference == pytest.approx(-0.2)
-
-
-def test_paired_refuses_unlike_or_no_pictures() -> None:
-    with pytest.raises(MienError, match="not to the same pictures"):
-        paired(np.ones(3, bool), np.ones(4, bool))
-    with pytest.raises(MienError, match="no pictures to compare"):
-        paired(np.ones(0, bool), np.ones(0, bool))
-
-
-def test_holm_multiplies_by_what_is_left_and_never_decreases() -> None:
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.5, 0.6]) == [1.0, 1.0]
-    assert holm([0.02]) == [0.02]
-    assert holm([]) == []
-
-
-def test_verdicts_name_the_better_or_say_that_it_is_open() -> None:
-    better = paired(np.arange(100) < 50, np.arange(100) < 70)
-    assert verdict("a", "b", better, better.mid_p) == "b is better than a by 20.00 points"
-    assert verdict("a", "b", better, 0.2) == "a and b cannot be told apart: 20.00 points on 100 pictures"
-    same = paired(np.ones(9, bool), np.ones(9, bool))
-    assert verdict("a", "b", same, 1.0) == "a and b are right on the very same pictures"
 
 
 def test_runs_are_compared_picture_by_picture(make: Make) -> None:
@@ -243,28 +178,106 @@ def test_the_verb_refuses_with_2(make: Make, capsys: pytest.CaptureFixture[str])
     assert "mien compare RUN RUN" in capsys.readouterr().err
 
 
-def trained(path: Path, fingerprint: str) -> Path:
-    """The run, as one that was trained on the data of this fingerprint."""
-    write_json(RunDir(path).data, {"name": "tiny", "fingerprint": fingerprint})
+def trained(path: Path, fingerprint: str, at: Path | None = None) -> Path:
+    """The run, as one that was trained on the data of this fingerprint, which are there or no more."""
+    write_json(RunDir(path).data, {"name": "tiny", "fingerprint": fingerprint, "path": str(at or "")})
     return path
 
 
-def test_whom_it_favours_that_val_chose_the_epoch_is_said(make: Make, data: Dataset) -> None:
-    here, elsewhere = data.info.fingerprint, "f" * 64
+@pytest.fixture
+def trained_on(make: Make, tmp_path: Path, data: Dataset, data_of: Callable[..., Dataset]) -> Make:
+    """A run that was trained on other data: 30 other pictures in train, and beside them so much of `data`."""
+
+    def build(name: str, *, split: str, count: int = 70, copies: int = 0, **settings: object) -> Path:
+        others = np.full((30, 4, 4), 200, np.uint8)
+        others[:, 0, 0] = np.arange(30)
+        images = np.concatenate([data.images[:count], data.images[:copies], others])
+        splits = [split] * count + ["train"] * (copies + 30)
+        made = data_of(images, np.arange(len(images)) % 7, split=splits)
+        saved = dataset.save(tmp_path / f"{name}-data", made.images, made.table, made.info)
+        return trained(make(name, range(9), **settings), saved.info.fingerprint, saved.path)
+
+    return build
+
+
+def test_whom_it_favours_that_val_chose_the_epoch_is_said(make: Make, data: Dataset, trained_on: Make) -> None:
+    here = data.info.fingerprint
     a, b = (trained(make(name, range(9)), here) for name in "ab")
     assert any("their comparison is fair" in note for note in compare_runs([a, b]).notes)
-    other = trained(make("other", range(9)), elsewhere)
+    other = trained_on("other", split="val", count=0)
     on_val = trained(make("onval", range(9), data__train_on_val="true"), here)
     told = " · ".join(compare_runs([a, other, on_val, make("alone", range(9))]).notes)
     assert "fair" not in told
     for part in (
-        "trained on these pictures, so that its figure is no measure: onval",
+        "trained on these pictures or some of them, so that its figure is no measure: onval",
         "chose the epoch on these pictures, which makes the accuracy a little high: a",
         "did not, and are at a disadvantage: other",
         "not known whether these pictures chose the epoch: alone",
         "the interval of each pair is its own, at 95 %",
     ):
         assert part in told
+
+
+@pytest.mark.parametrize(
+    ("told", "made"),
+    [
+        ("chose", {"split": "val"}),
+        ("chose", {"split": "val", "copies": 9}),
+        ("trained", {"split": "val", "data__train_on_val": "true"}),
+        ("trained", {"split": "train"}),
+        ("trained", {"split": "train", "count": 35}),
+        ("neither", {"split": "test"}),
+        ("neither", {"split": "val", "count": 0}),
+    ],
+)
+def test_pictures_of_a_derived_set_are_found_in_the_data_of_the_run(
+    trained_on: Make, told: str, made: dict[str, object]
+) -> None:
+    assert use_of_val(read_answers(trained_on("run", **made))) == told
+
+
+def test_what_other_data_held_is_not_known_when_they_are_gone_or_changed(trained_on: Make, data: Dataset) -> None:
+    import pyarrow.parquet as pq
+
+    run = trained_on("run", split="val")
+    own = RunDir(run).read_json(RunDir(run).data)
+    for facts in ({"path": str(run / "gone")}, {"fingerprint": "f" * 64}):
+        write_json(RunDir(run).data, own | facts)
+        assert use_of_val(read_answers(run)) == "unknown"
+    write_json(RunDir(run).data, own)
+    file = run / "eval" / "predictions.parquet"
+    pq.write_table(pq.read_table(file).drop_columns("sha256"), file)
+    assert use_of_val(read_answers(run)) == "unknown"
+    assert use_of_val(read_answers(trained(run, data.info.fingerprint))) == "chose"
+
+
+def test_runs_answer_among_the_labels_that_all_of_them_have(
+    make: Make, data: Dataset, table_of: Callable[..., Any], spec_of: Callable[..., ModelSpec]
+) -> None:
+    logits = np.random.default_rng(0).normal(size=(70, 7))
+    logits[np.arange(70), LABELS] += 1
+    seven = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    five = seven[:, 2:] / seven[:, 2:].sum(1, keepdims=True)
+    full, less = make("full", range(0)), make("less", range(0))
+    model = table_of(fer2013=seven)
+    results.write(RunDir(full).evaluation, evaluate(model, data), data)
+    model.spec, model.answers = spec_of(Head(name="fer5", labels=FER5.names)), {"fer5": five.astype(np.float32)}
+    results.write(RunDir(less).evaluation, evaluate(model, data), data)
+    made = compare_runs([full, less])
+    kept = LABELS >= 2
+    assert made.left_out == 20
+    assert [run.right for run in made.runs] == [int((five.argmax(1) == LABELS - 2)[kept].sum())] * 2
+    assert made.runs[0].right > (seven.argmax(1) == LABELS)[kept].sum()
+    assert made.pairs[0].verdict == "full and less are right on the very same pictures"
+    told = "all answer among fear, happy, sad, surprise and neutral here; further labels are left out of: full"
+    assert made.notes[0] == told
+
+
+def test_runs_without_two_labels_in_common_are_refused(make: Make) -> None:
+    a, b = make("a", range(3)), make("b", range(3))
+    tell(b / "eval", scores={})
+    with pytest.raises(MienError, match="no two labels in common"):
+        compare_runs([a, b])
 
 
 def test_a_run_and_its_own_evaluation_are_no_comparison(make: Make) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from mien.core.files import write_text
 from mien.core.labels import FER2013, FERPLUS8
+from mien.data.dataset import digests
 from mien.evaluate import results
 from mien.evaluate.evaluate import Evaluation, evaluate
 
@@ -71,8 +72,9 @@ def test_predictions_have_a_row_for_each_picture_and_a_column_for_each_class(
     results.write(tmp_path, evaluation, data)
     table = pq.read_table(tmp_path / "predictions.parquet")
     probabilities = [*(f"p_fer2013_{n}" for n in FER2013.names), *(f"p_ferplus8_{n}" for n in FERPLUS8.names)]
-    assert table.column_names == ["row", "split", "label", "predicted", "probability", *probabilities]
+    assert table.column_names == ["row", "split", "sha256", "label", "predicted", "probability", *probabilities]
     assert table.column("row").to_pylist() == [1, 2, 3, 4]
+    assert table.column("sha256").to_pylist() == digests(data.images)[1:]
     assert table.column("label").to_pylist() == ["happy", "happy", "neutral", None]
     answers = evaluation.answers["fer2013"]
     assert table.column("predicted").to_pylist() == [FER2013.names[i] for i in answers.argmax(1)]

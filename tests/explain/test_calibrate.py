@@ -17,6 +17,7 @@ from mien.core.files import write_json, write_text
 from mien.core.labels import FER2013, identify
 from mien.core.rundir import RunDir
 from mien.core.spec import Head, ModelSpec, Normalise
+from mien.data import dataset
 from mien.data.dataset import Dataset, describe, make_table
 from mien.deploy.runtime import make_prediction
 from mien.evaluate.answerer import Answers, Pixels, open_answerer
@@ -153,6 +154,25 @@ def as_run(weights: Path, packed: Dataset) -> RunDir:
     write_text(run_dir.recipe, "")
     write_json(run_dir.data, {"path": str(packed.path)})
     return run_dir
+
+
+def test_pictures_that_the_run_was_trained_on_are_refused(
+    weights: Path, packed: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_dir = as_run(weights, packed)
+    write_json(run_dir.data, {"path": str(packed.path), "fingerprint": packed.info.fingerprint})
+    assert run(["calibrate", str(run_dir.path), "--dry-run"]) == 0
+    table = packed.table.set_column(
+        packed.table.column_names.index("split"), "split", [np.where(packed.split == "val", "train", "val").tolist()]
+    )
+    images = np.asarray(packed.images)
+    swapped = dataset.save(tmp_path / "swapped", images, table, dataset.describe("bars", FER2013, images, table))
+    capsys.readouterr()
+    for data, recipe in ((swapped, ""), (packed, "[data]\ntrain_on_val = true\n")):
+        write_text(run_dir.recipe, recipe)
+        for model in (run_dir.path, run_dir.best):
+            assert run(["calibrate", str(model), str(data.path)]) == 2
+            assert "the model was trained on pictures of val" in capsys.readouterr().err
 
 
 def test_a_dry_run_leaves_the_runs_explanation_too(weights: Path, packed: Dataset, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,16 @@ def test_pairs_are_counted_by_label_and_answer() -> None:
 
 def test_no_mistakes_make_no_pairs() -> None:
     assert confused_pairs(P.argmax(1), P, 5) == []
+
+
+def test_labels_are_not_doubted_of_pictures_that_are_answered_as_they_are_labelled(
+    weights: Path, packed: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mistakes, "save", lambda _figure, _path: None)
+    of = subject(Sure(weights, packed.label[packed.rows("val")], 10), None, packed)
+    unsure = replace(of, probabilities=0.6 * of.probabilities + np.float32(0.4 / 7))
+    assert of.hit.mean() > mistakes.DOUBTED_FROM
+    assert "labelled wrongly" not in mistakes.write(unsure, tmp_path, lambda *_: None)[0].text
 
 
 class Sure:

@@ -297,12 +297,14 @@ def test_what_training_did_with_the_pictures_is_said_as_in_a_comparison(folder: 
     tell(folder, weights=None)
     told = json.loads(folder.data.read_text())
     write_json(folder.data, told | {"fingerprint": "f" * 64})
-    assert chose not in text_of(folder)
+    text = text_of(folder)
+    assert chose not in text
+    assert "It is not known whether these pictures chose the epoch." in text
     write_json(folder.data, told)
     write_text(folder.recipe, tomli_w.dumps(recipes.to_tree(recipes.read("mien-s", ["data.train_on_val=true"]))))
     text = text_of(folder)
     assert chose not in text
-    assert "The run trained on these pictures, so that its figure is no measure." in text
+    assert "The run trained on these pictures or some of them, so that its figure is no measure." in text
 
 
 def test_the_figure_without_copies_is_told(folder: RunDir) -> None:
@@ -319,6 +321,13 @@ def test_a_run_on_votes_alone_has_a_page(folder: RunDir) -> None:
     write_text(folder.history, f"{columns}\n{rows}")
     write_json(folder.data, json.loads(folder.data.read_text()) | {"counts": {"val": {"happy": 20}}})
     assert "The weights of epoch 3 of 3 were kept." in text_of(folder)
+
+
+def test_pictures_without_a_label_are_none_behind_an_accuracy(folder: RunDir) -> None:
+    write_json(folder.data, json.loads(folder.data.read_text()) | {"counts": {"val": {"happy": 20, "(no label)": 30}}})
+    curves = run_context(folder)[0].curves
+    assert curves is not None
+    assert curves.val_count == 20
 
 
 def test_where_nothing_can_be_written_is_said_before_the_run_is_read(

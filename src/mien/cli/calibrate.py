@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -10,7 +11,7 @@ from rich.markup import escape
 from mien.cli.output import console, print_json, progress
 from mien.cli.writable import check_folder
 from mien.core.errors import MienError
-from mien.core.rundir import data_of
+from mien.core.rundir import RunDir, data_of
 from mien.data import dataset as datasets
 from mien.evaluate.answerer import Weights, model_file, open_answerer
 from mien.explain import show_calibration
@@ -53,11 +54,11 @@ def command(
         check_folder(folder)
     answerer = open_answerer(file, device=check_device(device))
     dataset = datasets.load(data or data_of(model))
+    run = RunDir(file.resolve().parent.parent)  # of a file that is no run's own it is none
     with progress("pictures") as bar:
         task = bar.add_task("asking the model", total=int((dataset.split == split).sum()), note="")
-        done = calibrate(
-            answerer, dataset, split=split, precision=precision, progress=lambda count: bar.advance(task, count)
-        )
+        asked = partial(bar.advance, task)
+        done = calibrate(answerer, dataset, split=split, run=run, precision=precision, progress=asked)
     if folder is not None:
         show_calibration.write(folder, done, weights=digest(file).tensors)
     if not dry_run:

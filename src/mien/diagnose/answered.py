@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mien.diagnose import advice
 from mien.diagnose.chance import FEWEST, surely_below
 from mien.diagnose.evidence import Answers, Evidence
 from mien.diagnose.thresholds import LIMITS, Thresholds
@@ -33,7 +34,7 @@ def weak_classes(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         f"Recall: {listed(shown)}; accuracy of all {percent(float(right.mean()), 1)}.",
         "high" if sure else "low",
         "warning" if sure else "note",
-        "look at them: mien data show DATA; --set data.sampler=square-root",
+        f"look at them: mien data show DATA{advice.rebalancing(e.recipe, '; ')}",
     )
 
 
@@ -53,6 +54,7 @@ def imbalance(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     if not lost:
         return None
     own, others = max(lost, key=lambda one: one[1] - (one[0].recall or 0.0))
+    sampler, more = advice.rebalancing(e.recipe), "more pictures of the label"
     return Verdict(
         "imbalance",
         f"Imbalance cost {own.name} its recall",
@@ -61,7 +63,7 @@ def imbalance(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         f"{percent(own.recall)} of {own.support}, others {percent(others)} in the mean.",
         "high" if own.recall_interval is not None and own.recall_interval.high < others else "medium",
         "warning",
-        "--set data.sampler=square-root (effective-number where that is too little); more pictures of the label",
+        f"{sampler} (effective-number where that is too little); {more}" if sampler else more,
     )
 
 
@@ -103,7 +105,7 @@ def calibration(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         f"Mean probability {percent(sure, 1)}, right {percent(right, 1)}; calibration error {100 * error:.1f} points.",
         "high" if error > 1.5 * limits.calibration else "medium",
         "warning",
-        "mien calibrate RUN (temperature); or --set loss.label_smoothing=0.1",
+        f"mien calibrate RUN (temperature){advice.smoothing(e.recipe, '; or ')}",
     )
 
 

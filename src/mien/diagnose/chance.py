@@ -8,6 +8,7 @@ from mien.evaluate.metrics import wilson
 
 ONE_SIDED = 0.9  # a two-sided interval of 90 % has 5 % below it
 Z = 1.645  # deviations of a normal distribution, 5 % on one side
+LEVEL = 0.05  # of a test that has no side, such as chi-squared
 OF_MANY = 2.5  # deviations for the largest of seven differences: with 4 % chance one is beyond where there is none
 FEWEST = 8  # pictures of a class in validation, below which nothing is said of it
 

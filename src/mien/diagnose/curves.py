@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mien.diagnose import advice
 from mien.diagnose.answered import FEWEST_ANSWERS, too_sure
 from mien.diagnose.chance import surely_apart, surely_below
 from mien.diagnose.evidence import Evidence
@@ -14,7 +15,6 @@ from mien.page.words import percent, plural
 
 _NEEDED = ("val_loss", "val_accuracy")
 _PAIR = (*_NEEDED, "train_eval_accuracy")
-AUGMENT = "--set augment.flip=random --set augment.rotation_degrees=15 --set augment.zoom_fraction=0.15"
 
 
 def overfitting(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
@@ -43,7 +43,7 @@ def overfitting(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         f"{percent(accuracy[turn], 1)}; the best was {percent(accuracy[best], 1)} at epoch {best + 1}.",
         "high" if sure or gap >= limits.memorised_gap else "medium",
         "warning",
-        f"{AUGMENT}; and --set stopping.patience_epochs=5",
+        f"{advice.augmentation(e.recipe)}{advice.patience(e.recipe, '; and ')}",
         epoch=turn + 1,
     )
 
@@ -67,7 +67,7 @@ def _memorised(e: Evidence, limits: Thresholds) -> Verdict:
         f"its lowest, {loss[-1]:.3f} at the end.",
         "high",
         "warning",
-        f"{AUGMENT}; or more pictures",
+        f"{advice.augmentation(e.recipe)}; or more pictures",
         epoch=None if held else best + 1,
     )
 
@@ -88,6 +88,7 @@ def over_confident(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     kept = e.answers if e.answers is not None and len(e.answers.ids) >= FEWEST_ANSWERS else None
     calibrated = kept is not None and not too_sure(kept)
     answered = f" The {len(kept.ids):,} answers of the kept weights are not too sure." if kept and calibrated else ""
+    smoothing = advice.smoothing(e.recipe, "; " if calibrated else "; or ")
     return Verdict(
         "over-confident",
         "Loss up, accuracy not down" if calibrated else "Over-confident: loss up, accuracy not down",
@@ -97,9 +98,9 @@ def over_confident(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         f"{percent(accuracy[turn], 1)} → {percent(accuracy[-1], 1)}.{answered}",
         "high" if loss[-1] > 1.3 * loss[turn] else "medium",
         "note" if calibrated else "warning",
-        "nothing for these weights; --set loss.label_smoothing=0.1 keeps the loss of another training down"
+        f"nothing for these weights{smoothing and f'{smoothing} keeps the loss of another training down'}"
         if calibrated
-        else "mien calibrate RUN (temperature); or --set loss.label_smoothing=0.1",
+        else f"mien calibrate RUN (temperature){smoothing}",
         epoch=turn + 1,
     )
 
@@ -120,7 +121,8 @@ def underfitting(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         f"Training accuracy {percent(train, 1)} (in evaluation mode), validation {percent(val, 1)}.",
         "high" if train < 0.5 else "medium",
         "warning",
-        "more epochs, a larger net (--set model.name=mien-m), less dropout and augmentation; mien lr DATA for the rate",
+        f"more epochs, a larger net{'' if e.recipe.model.name == 'mien-m' else ' (--set model.name=mien-m)'}, "
+        "less dropout and augmentation; mien lr DATA for the rate",
     )
 
 

@@ -31,10 +31,14 @@ class Splits:
     Attributes:
         copied: share of validation pictures whose pixels or group are in training too.
         shift: mean brightness, and contrast, of validation minus training, in deviations of training's pictures.
+        val_count: pictures of validation, with a label or without.
+        looked_at: pictures of training, and of validation, behind `shift`.
     """
 
     copied: float
     shift: tuple[float, float]
+    val_count: int
+    looked_at: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +48,19 @@ class Fed:
     mean: float
     deviation: float
     difference: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """What training pictures count for in the loss of each head: their weight where they have a target, otherwise 0.
+
+    Attributes:
+        labels: (n,) of the label head.
+        votes: (n,) of the FER+ head; 0 where there is none.
+    """
+
+    labels: Column
+    votes: Column
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +76,7 @@ class Evidence:
         answers: to validation.
         splits: by pixels.
         fed: to the net.
+        targets: of the pictures of an epoch.
         audit: what `audit.json` holds.
     """
 
@@ -70,6 +88,7 @@ class Evidence:
     answers: Answers | None = None
     splits: Splits | None = None
     fed: Fed | None = None
+    targets: Targets | None = None
     audit: Mapping[str, Any] | None = None
 
     def column(self, name: str) -> Column:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from mien.diagnose.chance import surely_above, surely_apart
+import numpy as np
+
+from mien.data.audit.class_fit import association
+from mien.diagnose import advice
+from mien.diagnose.chance import LEVEL, OF_MANY, surely_above, surely_apart
 from mien.diagnose.evidence import Evidence
 from mien.diagnose.thresholds import LIMITS, Thresholds
 from mien.diagnose.verdict import Verdict
@@ -17,7 +22,7 @@ def leaked(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         return _leaked("data.train_on_val = true: the recipe trains on validation.", "--set data.train_on_val=false")
     share = e.splits.copied if e.splits else 0.0
     share = max(share, _audited(e, "leakage", "val_leaked_share"))
-    if not surely_above(share, e.val_count, limits.leaked_share):
+    if not surely_above(share, e.splits.val_count if e.splits else e.val_count, limits.leaked_share):
         return None  # one copy among forty pictures is no leak to speak of
     counted = "" if e.audit else " Equal files and known groups count here; mien data audit DATA finds cut copies too."
     return _leaked(
@@ -49,9 +54,8 @@ def _audited(e: Evidence, finding: str, figure: str) -> float:
 
 
 def unlike(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
-    """Validation pictures or their classes differ from training's."""
-    shift = max(map(abs, e.splits.shift), default=0.0) if e.splits else 0.0
-    moved = _moved(e)
+    """Validation pictures or their classes differ from training's, beyond chance."""
+    shift, moved = _shift(e), _moved(e)
     if shift < limits.unlike_shift and moved < limits.unlike_classes:
         return None
     told = []
@@ -72,20 +76,29 @@ def unlike(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     )
 
 
-def _moved(e: Evidence) -> float:
-    """Total variation between the class shares of validation and training, 0–1."""
-    train, val = e.counts.get("train", {}), e.counts.get("val", {})
-    a, b = sum(train.values()), sum(val.values())
-    if not a or not b:
+def _shift(e: Evidence) -> float:
+    """How far brightness or contrast of validation is from training's, in deviations; 0 where chance explains it."""
+    if e.splits is None or not all(e.splits.looked_at):
         return 0.0
-    return sum(abs(train.get(name, 0) / a - val.get(name, 0) / b) for name in {*train, *val}) / 2
+    furthest = max(map(abs, e.splits.shift))
+    by_chance = OF_MANY * math.sqrt(sum(1 / count for count in e.splits.looked_at))
+    return furthest if furthest > by_chance else 0.0
+
+
+def _moved(e: Evidence) -> float:
+    """Total variation between the class shares of validation and training, 0–1; 0 where chance explains it."""
+    names = sorted({*e.counts.get("train", {}), *e.counts.get("val", {})})
+    train, val = (np.array([e.counts.get(s, {}).get(name, 0) for name in names], np.int64) for s in ("train", "val"))
+    if not train.any() or not val.any() or association(train, val)[1] >= LEVEL:
+        return 0.0
+    return float(np.abs(train / train.sum() - val / val.sum()).sum() / 2)
 
 
 def label_noise(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     """Labels that are wrong in such number that they are the ceiling."""
     estimate = _audited(e, "label-errors", "suspect_share")
     if estimate >= limits.noise_share:
-        return _noise(f"The audit holds {percent(estimate, 1)} of the labels for wrong.", "high")
+        return _noise(e, f"The audit holds {percent(estimate, 1)} of the labels for wrong.", "high")
     if not e.has("train_eval_accuracy", "val_accuracy", "train_eval_loss", "val_loss"):
         return None
     best = int(e.column("val_accuracy").argmax())
@@ -97,6 +110,7 @@ def label_noise(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     if e.splits is not None and e.splits.copied >= limits.leaked_share:
         return None
     return _noise(
+        e,
         f"In the same mode and without augmentation the net is right on {percent(val, 1)} of validation but on "
         f"{percent(train, 1)} of its own training pictures (epoch {best + 1}): training labels "
         "contradict what it learned from them.",
@@ -104,7 +118,7 @@ def label_noise(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     )
 
 
-def _noise(evidence: str, confidence: Any) -> Verdict:
+def _noise(e: Evidence, evidence: str, confidence: Any) -> Verdict:
     return Verdict(
         "label-noise",
         "Wrong labels are the ceiling",
@@ -113,7 +127,7 @@ def _noise(evidence: str, confidence: Any) -> Verdict:
         evidence,
         confidence,
         "warning",
-        "mien data audit DATA --labels lists the likely ones; mien data review; --set loss.label_smoothing=0.1",
+        f"mien data audit DATA --labels lists the likely ones; mien data review{advice.smoothing(e.recipe, '; ')}",
     )
 
 

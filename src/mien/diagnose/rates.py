@@ -4,44 +4,53 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from itertools import pairwise
 
 import numpy as np
 
 from mien.core.labels import FERPLUS8
+from mien.core.phases import phases
 from mien.core.recipe import Recipe
 from mien.diagnose.chance import Z, deviation
-from mien.diagnose.evidence import Column, Evidence
-from mien.diagnose.states import exploded, stopped_unlearned, vanished
+from mien.diagnose.evidence import Evidence, Targets
+from mien.diagnose.states import exploded, steady, stopped_unlearned, vanished
 from mien.diagnose.thresholds import LIMITS, Thresholds
 from mien.diagnose.verdict import Confidence, Verdict
 from mien.page.words import percent, plural
 
 
-def expected_first_loss(recipe: Recipe, classes: int, *, votes: bool) -> float | None:
-    """ln C of every head, as its weight counts; None where the recipe's loss starts elsewhere.
+def guessing(recipe: Recipe, classes: int, targets: Targets, limits: Thresholds = LIMITS) -> tuple[float, float] | None:
+    """The loss of a first batch under equal answers, and how far from it none is one of guessing.
 
-    With equal answers cross entropy is ln C whatever the target, smoothed or not (Karpathy 2019).
+    With equal answers cross entropy is ln C whatever the target, smoothed or not (Karpathy 2019); a picture without a
+    target for a head adds nothing, and batches vary by what is in them. None where the recipe's loss starts elsewhere.
     """
-    loss = recipe.loss
+    loss, first = recipe.loss, phases(recipe)[0].config
     if loss.name != "cross-entropy" or recipe.distill.teachers or loss.class_balance != "none" or loss.class_weights:
         return None
-    if votes and recipe.data.votes:
-        return math.log(classes) + loss.votes_weight * math.log(len(FERPLUS8))
-    return math.log(classes)
+    if first.pictures == "hard":
+        return None
+    each = targets.labels * math.log(classes) + targets.votes * loss.votes_weight * math.log(len(FERPLUS8))
+    by_chance = Z * float(each.std()) / math.sqrt(recipe.train.batch_size)
+    return float(each.mean()), limits.first_loss_share * float(each.mean()) + by_chance
+
+
+def _targets(e: Evidence) -> Targets | None:
+    """Of the training pictures; without the data they are known where no votes count, and each weight is taken as 1."""
+    if e.targets is not None or len(e.column("val_ferplus_accuracy")):
+        return e.targets
+    return Targets(np.ones(1), np.zeros(1))
 
 
 def first_loss(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     """The first step's loss is not that of guessing."""
-    classes = len(e.counts.get("train", {}))
-    votes = bool(len(e.column("val_ferplus_accuracy")))
-    expected = expected_first_loss(e.recipe, classes, votes=votes) if classes > 1 else None
-    if expected is None or not e.has("first_loss"):
+    classes, targets = len(e.counts.get("train", {})), _targets(e)
+    guess = guessing(e.recipe, classes, targets, limits) if classes > 1 and targets is not None else None
+    if guess is None or not e.has("first_loss"):
         return None
-    found = float(e.column("first_loss")[0])
+    found, (expected, room) = float(e.column("first_loss")[0]), guess
     if e.recipe.model.start_from and found < expected:
         return None  # it has learned before
-    if abs(found - expected) <= limits.first_loss_share * expected:
+    if abs(found - expected) <= room:
         return None
     return Verdict(
         "first-loss",
@@ -49,7 +58,7 @@ def first_loss(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         "Before it learns anything a net should be as unsure as a guess. This one was not: the last layer's start, the "
         "normalisation or the labels are wrong.",
         f"First loss {found:.3f}, guessing gives {expected:.3f}.",
-        "high" if abs(found - expected) > 2 * limits.first_loss_share * expected else "medium",
+        "high" if abs(found - expected) > 2 * room else "medium",
         "warning",
         "mien doctor RECIPE DATA; look at data.normalise and at the labels",
         epoch=1,
@@ -68,11 +77,13 @@ def rate_too_high(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         return _too_high(e, f"{evidence[:1].upper()}{evidence[1:]}.", "high", epoch if isinstance(epoch, int) else None)
     if not e.has("train_loss", "val_accuracy"):
         return None
-    loss, accuracy = e.column("train_loss"), e.column("val_accuracy")
+    loss = e.column("train_loss")
     if exploded(e, limits):
-        return _too_high(e, _rose(e, loss, limits), "high", int(loss.argmax()) + 1)
+        epochs = steady(e.recipe, len(loss))
+        worst = int(epochs[loss[epochs].argmax()])
+        return _too_high(e, _rose(e, int(epochs[0]), worst, limits), "high", worst + 1)
     update = float(np.median(e.column("update_ratio"))) if e.has("update_ratio") else 0.0
-    falls = _falls(accuracy[len(accuracy) // 2 :], e.val_count)
+    falls = _falls(e)
     stuck = _is_stuck(e, update, limits)
     wild = falls > limits.falls and update > limits.update_high / 4
     if not (stuck or wild or (update > 2 * limits.update_high and not vanished(e, limits))):
@@ -90,12 +101,12 @@ def rate_too_high(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
     return _too_high(e, evidence, "high" if stuck or (wild and update > limits.update_high) else "medium", None)
 
 
-def _rose(e: Evidence, loss: Column, limits: Thresholds) -> str:
+def _rose(e: Evidence, first: int, worst: int, limits: Thresholds) -> str:
     """The highest training loss and the one it is held against: the first epoch's, or that of the very first step."""
-    worst = int(loss.argmax())
+    loss = e.column("train_loss")
     highest = f"Training loss {loss[worst]:.3f} in epoch {worst + 1}"
-    if loss[worst] > limits.loss_explodes * loss[0]:
-        return f"{highest}, {loss[0]:.3f} in epoch 1."
+    if loss[worst] > limits.loss_explodes * loss[first]:
+        return f"{highest}, {loss[first]:.3f} in epoch {first + 1}."
     return f"{highest}, {float(e.column('first_loss')[0]):.3f} at the very first step."
 
 
@@ -135,15 +146,20 @@ def _entropy(counts: Mapping[str, int]) -> float:
     return -sum(share * math.log(share) for share in shares)
 
 
-def _falls(accuracy: Column, count: int) -> float:
-    """How far accuracy falls from an epoch to the next, in the mean of them, beyond what `count` pictures explain.
+def _falls(e: Evidence) -> float:
+    """How far validation accuracy falls from an epoch to the next, in the mean of the second half, beyond chance.
 
     Falls alone: a rise, however steep, is what training is for.
     """
-    if len(accuracy) < 3 or not count:
+    accuracy, count = e.column("val_accuracy"), e.val_count
+    epochs = steady(e.recipe, len(accuracy))
+    epochs = epochs[epochs > len(accuracy) // 2]
+    if len(epochs) < 2 or not count:
         return 0.0
-    chance = [Z * math.hypot(deviation(a, count), deviation(b, count)) for a, b in pairwise(accuracy.tolist())]
-    return float(np.maximum(-np.diff(accuracy) - chance, 0).mean())
+    before, after = accuracy[epochs - 1], accuracy[epochs]
+    pairs = zip(before.tolist(), after.tolist(), strict=True)
+    chance = [Z * math.hypot(deviation(a, count), deviation(b, count)) for a, b in pairs]
+    return float(np.maximum(before - after - chance, 0).mean())
 
 
 def _too_high(e: Evidence, evidence: str, confidence: Confidence, epoch: int | None) -> Verdict:
@@ -223,7 +239,8 @@ def batch_size(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
             "warning",
             "--set train.batch_size=64, and the learning rate larger in proportion",
         )
-    if not count or count / size >= limits.few_steps:
+    smaller = max(limits.small_batch + 1, min(128, count // limits.few_steps))
+    if not count or count / size >= limits.few_steps or smaller >= size:
         return None
     return Verdict(
         "batch-too-large",
@@ -233,7 +250,7 @@ def batch_size(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         f"{max(1, count // size) * e.epochs} in all.",
         "high" if count / size < limits.few_steps / 2 else "medium",
         "warning",
-        f"--set train.batch_size={max(16, min(128, count // 32))}",
+        f"--set train.batch_size={smaller}",
     )
 
 

@@ -12,20 +12,22 @@ from numpy.typing import NDArray
 from mien.core import recipe as recipes
 from mien.core.errors import MienError, command
 from mien.core.rundir import RunDir
-from mien.data.dataset import UNLABELLED, Dataset
-from mien.diagnose.evidence import Answers, Column, Evidence, Fed, Splits
+from mien.data.dataset import Dataset
+from mien.diagnose.evidence import Answers, Column, Evidence, Fed, Splits, Targets
 from mien.evaluate.answered import read_answers
 from mien.evaluate.evaluate import Evaluation
 from mien.evaluate.history import read_columns
+from mien.evaluate.truth import of_classes
 
 PICTURES = 2000  # of each split, whose brightness and contrast are compared
 
 
 @dataclass(frozen=True)
 class Extra:
-    """What is known besides the run folder: fed, predictions just made, an audit's summary."""
+    """What is known besides the run folder: fed, targets, predictions just made, an audit's summary."""
 
     fed: Fed | None = None
+    targets: Targets | None = None
     answers: Answers | None = None
     audit: dict[str, Any] | None = None
 
@@ -46,6 +48,7 @@ def read_evidence(run: RunDir, data: Dataset | None, extra: Extra) -> Evidence:
         answers=extra.answers or stored_answers(run),
         splits=compare_splits(data) if data is not None else None,
         fed=extra.fed,
+        targets=extra.targets,
         audit=extra.audit,
     )
 
@@ -61,11 +64,6 @@ def aligned(health: Mapping[str, Column], history: Mapping[str, Column]) -> dict
     place = {int(epoch): i for i, epoch in enumerate(health["epoch"].tolist())}
     rows = [place.get(int(epoch), -1) for epoch in history["epoch"].tolist()]
     return {name: np.append(column, np.nan)[rows] for name, column in health.items()}
-
-
-def of_classes(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Mapping[str, int]]:
-    """Split → label → pictures, without the pictures that have no label."""
-    return {split: {name: n for name, n in of.items() if name != UNLABELLED} for split, of in counts.items()}
 
 
 def stored_answers(run: RunDir) -> Answers | None:
@@ -102,12 +100,12 @@ def compare_splits(data: Dataset) -> Splits:
     """How val relates to train by pixels: copies, and brightness and contrast. No val: nothing to compare."""
     train, val = (np.flatnonzero(data.split == split) for split in ("train", "val"))
     if not len(train) or not len(val):
-        return Splits(0.0, (0.0, 0.0))
+        return Splits(0.0, (0.0, 0.0), len(val), (0, 0))
     pixels, group = data.column("sha256").astype(str), data.column("group").astype(np.int64)
     copied = np.isin(pixels[val], pixels[train]) | ((group[val] >= 0) & np.isin(group[val], group[train]))
     a, b = (_light(data, rows) for rows in (train, val))
     shift = (b.mean(0) - a.mean(0)) / np.maximum(a.std(0), 1e-9)
-    return Splits(float(copied.mean()), (float(shift[0]), float(shift[1])))
+    return Splits(float(copied.mean()), (float(shift[0]), float(shift[1])), len(val), (len(a), len(b)))
 
 
 def _light(data: Dataset, rows: NDArray[np.int64]) -> Column:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.phases import phases
+from mien.core.recipe import Recipe
 from mien.diagnose.chance import surely_apart, surely_below
 from mien.diagnose.evidence import Column, Evidence
 from mien.diagnose.thresholds import Thresholds
@@ -23,6 +28,15 @@ def vanished(e: Evidence, limits: Thresholds) -> bool:
     return first is not None and first < limits.spread_vanished
 
 
+def steady(recipe: Recipe, epochs: int) -> NDArray[np.int64]:
+    """Those of so many epochs, from 0, whose loss and accuracy can be held against others'.
+
+    A phase on what was answered wrong has a higher loss and a lower accuracy by design, until the epoch after it.
+    """
+    hard = (phase for phase in phases(recipe) if phase.config.pictures == "hard")
+    return np.setdiff1d(np.arange(epochs), [epoch for phase in hard for epoch in range(phase.first, phase.end + 1)])
+
+
 def exploded(e: Evidence, limits: Thresholds) -> bool:
     """Whether the loss was no number any more, or rose far above the first epoch's or the first step's."""
     if e.diverged is not None:
@@ -30,8 +44,9 @@ def exploded(e: Evidence, limits: Thresholds) -> bool:
     if not e.has("train_loss"):
         return False
     loss = e.column("train_loss")
+    loss = loss[steady(e.recipe, len(loss))]
     first = float(e.column("first_loss")[0]) if e.has("first_loss") else math.inf
-    return bool(loss.max() > min(limits.loss_explodes * loss[0], limits.loss_breaks * first))
+    return len(loss) > 0 and bool(loss.max() > min(limits.loss_explodes * loss[0], limits.loss_breaks * first))
 
 
 def gained(accuracy: Column, limits: Thresholds) -> tuple[float, float]:

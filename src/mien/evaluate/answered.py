@@ -13,9 +13,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mien.core.errors import MienError, command
+from mien.core.labels import LabelSet
 from mien.core.rundir import RunDir
+from mien.core.spec import Head
 from mien.data.arrow import read_table, to_numpy
 from mien.evaluate.bound import NO_TTA, again, run_of, same_place, stale, which
+from mien.evaluate.truth import LABELS, over
 
 _OF = ("dataset", "split", "weights", "provenance")  # what an evaluation is of
 
@@ -33,6 +36,7 @@ class Answered:
         predicted: names (n,).
         probabilities: by name of head (n, K), over `heads`.
         heads: labels by name of head.
+        pixels: sha256 (n,) of the pictures; None in evaluations of earlier versions.
         stale: why they are not what the run with the weights that it has now answers by itself; "" where they are, or
             where no run is known.
     """
@@ -45,6 +49,7 @@ class Answered:
     predicted: NDArray[np.object_]
     probabilities: Mapping[str, NDArray[np.float32]]
     heads: Mapping[str, Sequence[str]]
+    pixels: NDArray[np.str_] | None = None
     stale: str = ""
 
     @property
@@ -71,6 +76,16 @@ class Answered:
     def last(self) -> bool:
         """Whether the last weights answered, not those that were kept as the best."""
         return which(self.facts) == "last"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Those of the data set that the answers were chosen from and scored on; none where it has no labels."""
+        return tuple(self.facts["scores"].get(LABELS, {}).get("labels", ()))
+
+    def among(self, labels: LabelSet) -> NDArray[np.float32]:
+        """Probabilities (n, len(labels)) where the head that was scored may say none but these of `labels`."""
+        name = self.facts["scores"][LABELS]["head"]
+        return over(labels, Head(name=name, labels=tuple(self.heads[name])), self.probabilities[name])
 
     @property
     def again(self) -> str:
@@ -158,4 +173,9 @@ def _answered(path: Path, facts: Mapping[str, Any], table: pa.Table) -> Answered
             for head, labels in heads.items()
         },
         heads=heads,
+        pixels=_pixels(table, order),
     )
+
+
+def _pixels(table: pa.Table, order: NDArray[np.int64]) -> NDArray[np.str_] | None:
+    return to_numpy(table.column("sha256")).astype(np.str_)[order] if "sha256" in table.column_names else None

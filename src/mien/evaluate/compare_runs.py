@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mien.core import recipe as recipes
 from mien.core.errors import MienError
+from mien.core.labels import LabelSet, identify
 from mien.evaluate.answered import Answered, evaluation_of, read_answers, require_fresh
 from mien.evaluate.bound import run_of
 from mien.evaluate.compare import Paired, holm, paired, verdict
@@ -107,15 +108,16 @@ def compare_runs(paths: Sequence[Path]) -> Comparison:
 
     Raises:
         MienError: fewer than two runs, one without an evaluation or with one of earlier weights, or evaluations of
-            unlike data, splits or pictures.
+            unlike data, splits or pictures, or without two labels in common.
     """
     if len({evaluation_of(path).resolve() for path in paths}) < max(len(paths), 2):
         raise MienError("a comparison needs two or more different runs", hint="mien compare RUN RUN…")
     answers = [require_fresh(read_answers(path)) for path in paths]
     for other in answers[1:]:
         _require_alike(answers[0], other)
-    names, kept = short_names(paths), scored(answers)
-    right = [(one.predicted == one.label)[kept] for one in answers]
+    names, labels = short_names(paths), shared_labels(answers)
+    kept = np.array([label in labels.names for label in answers[0].label], bool)
+    right = [(_said(one, labels) == one.label)[kept] for one in answers]
     pairs = [(i, j, paired(right[i], right[j])) for i, j in combinations(range(len(paths)), 2)]
     corrected = holm([pair.mid_p for _, _, pair in pairs])
     return Comparison(
@@ -125,7 +127,7 @@ def compare_runs(paths: Sequence[Path]) -> Comparison:
         pairs=tuple(Pair(names[i], names[j], pair, p) for (i, j, pair), p in zip(pairs, corrected, strict=True)),
         left_out=int((~kept).sum()),
         recipes=recipe_differences(paths),
-        notes=_notes(answers, names),
+        notes=_notes(answers, names, labels),
     )
 
 
@@ -154,16 +156,20 @@ def _require_alike(first: Answered, other: Answered) -> None:
         raise MienError(f"{other.path} and {first.path} disagree about labels of the same rows", hint=_SAME)
 
 
-def scored(answers: Sequence[Answered]) -> NDArray[np.bool_]:
-    """Which pictures (n,) have a label that every one of the models can answer."""
-    shared = set.intersection(*(_answerable(one) for one in answers))
-    return np.array([label in shared for label in answers[0].label], bool)
+def shared_labels(answers: Sequence[Answered]) -> LabelSet:
+    """The labels that every one of the models can answer. Raises MienError where there are not two."""
+    shared = [name for name in answers[0].labels if all(name in other.labels for other in answers[1:])]
+    if len(shared) < 2:
+        raise MienError(
+            "the runs have no two labels in common that they were scored on",
+            hint="choose a split that has labels, and runs that can answer the same",
+        )
+    return identify(shared)
 
 
-def _answerable(answered: Answered) -> set[str]:
-    """Labels the answers were chosen from."""
-    scores = answered.facts["scores"]
-    return set(scores["labels"]["labels"]) if "labels" in scores else set()
+def _said(one: Answered, labels: LabelSet) -> NDArray[np.object_]:
+    """What a model answers (n,) where it may say none but these labels: the fewer they are, the more is right."""
+    return np.asarray(np.array(labels.names, object)[one.among(labels).argmax(1)])
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
@@ -195,8 +201,12 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     return {k: v for key, one in tree.items() for k, v in flatten(one, f"{prefix}.{key}" if prefix else key).items()}
 
 
-def _notes(answers: Sequence[Answered], names: Sequence[str]) -> tuple[str, ...]:
+def _notes(answers: Sequence[Answered], names: Sequence[str], labels: LabelSet) -> tuple[str, ...]:
     notes = []
+    if more := [name for one, name in zip(answers, names, strict=True) if len(one.labels) > len(labels)]:
+        notes.append(
+            f"all answer among {listed(list(labels.names))} here; further labels are left out of: {listed(more)}"
+        )
     if len({one.tta for one in answers}) > 1:
         told = ", ".join(f"{name} {one.tta}" for name, one in zip(names, answers, strict=True))
         notes.append(f"measured with unlike test-time augmentation: {told}")

@@ -48,14 +48,15 @@ def write(folder: Path, evaluation: Evaluation, dataset: Dataset, *, weights: Ma
 def predictions(evaluation: Evaluation, dataset: Dataset) -> pa.Table:
     """One row a picture.
 
-    Columns: `row` (position in the packed set), `split`, `label` (name or null), `predicted` (name),
-    `probability` (of the prediction), `p_HEAD_LABEL` for every label of every head. The schema's metadata key
+    Columns: `row` (position in the packed set), `split`, `sha256` (of the pixels), `label` (name or null), `predicted`
+    (name), `probability` (of the prediction), `p_HEAD_LABEL` for every label of every head. The schema's metadata key
     `mien` holds the heads and their labels as JSON.
     """
     names = np.array([*dataset.labels.names, None], object)
     columns: dict[str, Any] = {
         "row": evaluation.rows,
         "split": pa.array(dataset.split[evaluation.rows].tolist(), pa.string()),
+        "sha256": pa.array(dataset.column("sha256")[evaluation.rows].tolist(), pa.string()),
         "label": pa.array(names[dataset.label[evaluation.rows]], pa.string()),
         "predicted": pa.array(np.array(evaluation.answer_labels.names, object)[evaluation.answer.argmax(1)]),
         "probability": evaluation.answer.max(1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from mien.core import votes
 from mien.core.errors import MienError
 from mien.core.labels import FERPLUS8, LabelSet, identify, map_ids, map_probabilities, mapping
 from mien.core.spec import Head, ModelSpec
-from mien.data.dataset import Dataset
+from mien.data.dataset import UNLABELLED, Dataset
 
 LABELS, FERPLUS = "labels", "ferplus"
 TITLES = {LABELS: "Labels", FERPLUS: "FER+ majority"}
@@ -101,6 +102,11 @@ def shared_labels(head: Head, labels: LabelSet) -> LabelSet:
 def over(labels: LabelSet, head: Head, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     """A head's probabilities (n, K) over `labels` (n, len(labels)); untouched where they are its own."""
     return probabilities if labels.names == head.labels else map_probabilities(probabilities, head.label_set, labels)
+
+
+def of_classes(counts: Mapping[str, Mapping[str, int]]) -> dict[str, Mapping[str, int]]:
+    """Split → label → pictures, without the pictures that have no label."""
+    return {split: {name: n for name, n in of.items() if name != UNLABELLED} for split, of in counts.items()}
 
 
 def _nothing_shared(spec: ModelSpec, dataset: Dataset) -> MienError:

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from mien.core.errors import MienError
 from mien.core.labels import mapping
+from mien.core.rundir import RunDir
 from mien.core.spec import Head, ModelSpec
 from mien.data.dataset import Dataset
 from mien.evaluate.answerer import Answerer, Answers
 from mien.evaluate.metrics import Metrics, measure
 from mien.evaluate.predict import predict_probabilities
 from mien.evaluate.truth import LABELS, Truth, over, truths
+from mien.evaluate.use_of_val import use_of
 from mien.explain.honest import Answered, CrossFit, answered, cross_fit
 from mien.explain.temperature import HIGHEST, LOWEST, fit_temperature, soften, threshold_for
 from mien.models.store import read_weights, save_weights
@@ -103,6 +105,7 @@ def calibrate(
     dataset: Dataset,
     *,
     split: str = "val",
+    run: RunDir | None = None,
     precision: float | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Calibration:
@@ -115,6 +118,7 @@ def calibrate(
         answerer: the model; nothing is written, see `store`.
         dataset: packed pictures that the model was not trained on.
         split: of `dataset`.
+        run: that trained the model, where there is one: its recipe and data say which pictures it was trained on.
         precision: wished share of right answers among those given, 0–1; None: the model always answers. A threshold
             of an earlier calibration is dropped then, since it belongs to other temperatures.
         progress: called with the number of pictures done since the last call.
@@ -122,9 +126,8 @@ def calibrate(
     Raises:
         MienError: pictures the model was trained on, too few of them, or a precision that is out of reach.
     """
-    if split == "train":
-        raise MienError("a model is surer of pictures it was trained on", hint="calibrate on val")
     rows = dataset.rows(split)
+    _require_unseen(dataset, rows, split, run)
     judged = _by_head(truths(answerer.spec, dataset, rows)[0])
     answers = predict_probabilities(answerer, dataset.images, rows=rows, progress=progress)
     groups = dataset.column("group").astype(np.int64)[rows]
@@ -138,6 +141,16 @@ def calibrate(
     abstention = None if precision is None else _abstention(judged, heads, answers, first, precision)
     spec = _calibrated(answerer.spec, heads, abstention, f"{dataset.info.name} {split}, {len(rows)} pictures")
     return Calibration(heads, abstention, spec)
+
+
+def _require_unseen(dataset: Dataset, rows: NDArray[np.int64], split: str, run: RunDir | None) -> None:
+    """Raise MienError for pictures that the model was trained on."""
+    pixels = dataset.column("sha256")[rows].astype(np.str_)
+    if split == "train" or (run and use_of(run, dataset.info.fingerprint, split=split, pixels=pixels) == "trained"):
+        raise MienError(
+            f"the model was trained on pictures of {split}, and is surer of those than of others",
+            hint="calibrate on val; where the run was trained on that, too, on test or on other pictures",
+        )
 
 
 def _by_head(scored: dict[str, Truth]) -> dict[str, tuple[str, Truth]]:

@@ -18,6 +18,7 @@ from mien.page.words import percent
 
 GROUP, COLUMNS, ROWS, PAIRS = "mistakes", 8, 4, 6
 DOUBTED_FROM = 0.6  # accuracy; below it the net's own mistakes explain most of what it loses
+MOST = 0.5  # share of the costliest pictures that are answered otherwise than they are labelled
 
 
 def top_losses(ids: Ids, probabilities: Probabilities, count: int) -> NDArray[np.int64]:
@@ -58,7 +59,8 @@ def _told(of: Subject, wrong: NDArray[np.int64]) -> str:
     if not loss.sum() > 0:
         return "Every label has all of the probability: nothing was lost."
     share = percent(float(loss[wrong].sum() / loss.sum()), 1)
-    doubted = " Many may be labelled wrongly." if of.hit.mean() > DOUBTED_FROM else ""
+    contradicted = (~of.hit[wrong]).mean() > MOST
+    doubted = " Many may be labelled wrongly." if of.hit.mean() > DOUBTED_FROM and contradicted else ""
     return f"These {len(wrong)} of {len(of.ids):,} pictures make {share} of the whole log loss.{doubted}"
 
 

@@ -15,7 +15,6 @@ from mien.core.errors import MienError, command
 from mien.core.files import write_text
 from mien.core.labels import identify
 from mien.core.rundir import RunDir
-from mien.core.spec import Head
 from mien.data import dataset as datasets
 from mien.evaluate import report_words as words
 from mien.evaluate.answered import Answered, augmented, read_answers
@@ -23,7 +22,7 @@ from mien.evaluate.compare_runs import flatten
 from mien.evaluate.history import best_epoch, read_history, unfinished
 from mien.evaluate.metrics import Metrics, measure
 from mien.evaluate.report import Curves, ReportContext, Verdict, page
-from mien.evaluate.truth import FERPLUS, LABELS, TITLES, over
+from mien.evaluate.truth import FERPLUS, LABELS, TITLES, of_classes
 from mien.evaluate.use_of_val import sentence as about_val
 from mien.explain.show_calibration import GROUP as CALIBRATION
 from mien.page.words import listed
@@ -117,14 +116,12 @@ def _answers(run: RunDir) -> Answered | None:
 
 def _scored(answers: Answered) -> _Scored | None:
     """What the figures of the labels were measured on; None where the split has no labels."""
-    score = answers.facts["scores"].get(LABELS)
-    if score is None:
+    labels = answers.labels
+    if not labels:
         return None
-    labels, head = tuple(score["labels"]), Head(name=score["head"], labels=tuple(answers.heads[score["head"]]))
     ids = np.array([labels.index(name) if name in labels else -1 for name in answers.label], np.int64)
     kept = ids >= 0
-    probabilities = over(identify(labels), head, answers.probabilities[head.name])
-    return _Scored(labels, ids[kept], probabilities[kept], answers.rows[kept])
+    return _Scored(labels, ids[kept], answers.among(identify(labels))[kept], answers.rows[kept])
 
 
 def _images(run: RunDir, answers: Answered, rows: NDArray[np.int64], data: Path | None) -> NDArray[np.uint8] | None:
@@ -159,7 +156,7 @@ def _curves(run: RunDir, marked: Mapping[int, str]) -> Curves | None:
         rows,
         best_epoch(recipes.read_own(run.recipe), rows),
         marks={e: m for e, m in marked.items() if e <= len(rows)},
-        val_count=sum(counts.get("val", {}).values()),
+        val_count=sum(of_classes(counts).get("val", {}).values()),
     )
 
 

@@ -12,7 +12,7 @@ from mien.core.files import write_json
 from mien.core.rundir import RunDir
 from mien.data import dataset as datasets
 from mien.data.dataset import Dataset
-from mien.diagnose.evidence import Answers, Fed
+from mien.diagnose.evidence import Answers, Fed, Targets
 from mien.diagnose.judge import Diagnosis, diagnose
 from mien.diagnose.reading import Extra, evaluated_answers, read_evidence, stored_answers
 from mien.evaluate.answered import read_answers
@@ -20,6 +20,7 @@ from mien.evaluate.answerer import open_answerer
 from mien.evaluate.bound import bound
 from mien.evaluate.evaluate import evaluate
 from mien.train.fed_check import fed_facts
+from mien.train.targets import targets
 
 
 def examine(path: Path, *, data: Path | None = None, audit: Path | None = None) -> Diagnosis:
@@ -34,6 +35,7 @@ def examine(path: Path, *, data: Path | None = None, audit: Path | None = None) 
     packed, missing = _data(run, data)
     extra = Extra(
         fed=None if packed is None else _fed(run, packed, missing),
+        targets=None if packed is None else _targets(run, packed),
         answers=_answers(run, packed, missing),
         audit=_audit(audit, packed),
     )
@@ -69,6 +71,13 @@ def _fed(run: RunDir, packed: Dataset, missing: list[str]) -> Fed | None:
         return fed_facts(packed, recipes.read_own(run.recipe))
     except MienError as error:
         missing.append(f"what the net is fed ({error.message})")
+        return None
+
+
+def _targets(run: RunDir, packed: Dataset) -> Targets | None:
+    try:
+        return targets(packed, recipes.read_own(run.recipe))
+    except MienError:  # there are none to train on any more, as `_fed` says
         return None
 
 

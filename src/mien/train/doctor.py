@@ -16,18 +16,20 @@ from mien.core import recipe as recipes
 from mien.core.recipe import Recipe
 from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
-from mien.diagnose import material
+from mien.diagnose import advice, material
 from mien.diagnose.evidence import Evidence
-from mien.diagnose.rates import expected_first_loss
-from mien.diagnose.reading import compare_splits, of_classes
+from mien.diagnose.rates import guessing
+from mien.diagnose.reading import compare_splits
 from mien.diagnose.thresholds import LIMITS
 from mien.diagnose.verdict import Verdict
+from mien.evaluate.truth import of_classes
 from mien.train.batches import Batch, Batches
 from mien.train.checkpoint import Progress
 from mien.train.fed_check import fed_facts
 from mien.train.machine import Machine
 from mien.train.prepare import prepare, training_rows
 from mien.train.step import DivergedError
+from mien.train.targets import targets
 
 FITTED, STEPS = 64, 200
 Tell = Callable[[int, int], None]
@@ -89,10 +91,9 @@ def _balance(data: Dataset, recipe: Recipe) -> Check:
     if not counts:
         return Check("balance", True, "no picture of train has a label")
     rare, common = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
-    helped = recipe.data.sampler != "shuffle" or recipe.loss.class_balance != "none" or bool(recipe.loss.class_weights)
-    passed = helped or counts[common] < LIMITS.imbalance * counts[rare]
+    passed = advice.rebalances(recipe) or counts[common] < LIMITS.imbalance * counts[rare]
     seen = f"{rare} has {counts[rare]:,} training pictures, {common} {counts[common]:,}"
-    return Check("balance", passed, seen, "" if passed else "--set data.sampler=square-root")
+    return Check("balance", passed, seen, "" if passed else advice.rebalancing(recipe))
 
 
 def _small(data: Dataset, recipe: Recipe) -> Dataset:
@@ -121,9 +122,9 @@ def _plain(recipe: Recipe) -> Recipe:
 
 def _fit(data: Dataset, recipe: Recipe, tell: Tell | None) -> Iterator[Check]:
     """The first loss, and whether 64 pictures are learned by heart within 200 steps at the recipe's rate."""
-    machine, plain = Machine(recipe.train), _plain(recipe)
+    machine, plain, small = Machine(recipe.train), _plain(recipe), _small(data, recipe)
     with TemporaryDirectory() as folder:
-        parts, learner = prepare(_small(data, recipe), plain, RunDir(Path(folder)), machine)
+        parts, learner = prepare(small, plain, RunDir(Path(folder)), machine)
         stage = parts.stages.at(learner, Progress())
         learner.model.train()
         losses, broken = [], ""
@@ -137,11 +138,9 @@ def _fit(data: Dataset, recipe: Recipe, tell: Tell | None) -> Iterator[Check]:
                 break
             if tell is not None:
                 tell(len(losses), STEPS)
-    votes = recipe.data.votes and data.has_votes
-    if losses and (expected := expected_first_loss(plain, len(data.labels), votes=votes)) is not None:
-        passed = abs(losses[0] - expected) <= LIMITS.first_loss_share * expected or (
-            recipe.model.start_from is not None and losses[0] < expected
-        )
+    if losses and (guess := guessing(plain, len(data.labels), targets(small, plain))) is not None:
+        expected, room = guess
+        passed = abs(losses[0] - expected) <= room or (recipe.model.start_from is not None and losses[0] < expected)
         seen = f"first loss {losses[0]:.3f}, guessing gives {expected:.3f}"
         yield Check("first loss", passed, seen, "" if passed else "look at data.normalise, the labels, the start")
     yield _fitted(losses, broken, recipe)
