@@ -96,3 +96,12 @@ def test_a_batch_of_the_size_that_is_advised_is_not_too_large(count: int, size: 
         advised_size = int(found.try_first.rpartition("=")[2])
         assert LIMITS.small_batch < advised_size < size
         assert batch_size(replace(own, recipe=recipe(train={"batch_size": advised_size}))) is None
+
+
+def test_norms_and_limits_that_a_run_has_are_not_advised() -> None:
+    vanishing = with_history(gradient_norm=np.full(10, 1e-9), train_eval_accuracy=np.full(10, 0.3))
+    assert "--set model.name=mien-s" in advised(vanishing, "vanishing-gradients", recipe(model={"name": "cnn7"}))
+    assert "mien-s" not in advised(vanishing, "vanishing-gradients", recipe(model={"name": "mien-s"}))
+    exploding = with_history(gradient_norm=[1, 1, 1e6, 1, 1, 1, 1, 1, 1, 1])
+    assert "clip_norm=1," in advised(exploding, "exploding-gradients", recipe(optimiser={"clip_norm": 5}))
+    assert advised(exploding, "exploding-gradients", recipe(optimiser={"clip_norm": 1})) == "a lower learning rate"

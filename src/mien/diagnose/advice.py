@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from mien.core.recipe import Recipe
 
-_SMOOTHING, _PATIENCE = 0.1, 5
+_SMOOTHING, _PATIENCE, _CLIP = 0.1, 5, 1
+_WITH_NORMS = ("mien-s", "mien-m")
 _AUGMENTATION = {"rotation_degrees": 15, "zoom_fraction": 0.15}
 
 
@@ -30,6 +31,19 @@ def smoothing(recipe: Recipe, before: str = "") -> str:
     loss = recipe.loss
     smoothed = loss.name == "svm" or loss.label_smoothing >= _SMOOTHING
     return "" if smoothed else f"{before}--set loss.label_smoothing={_SMOOTHING}"
+
+
+def clipping(recipe: Recipe) -> str:
+    """A limit for gradients, before another piece of advice; "" where the recipe has one as low."""
+    own = recipe.optimiser.clip_norm
+    return "" if own is not None and own <= _CLIP else f"--set optimiser.clip_norm={_CLIP}, or "
+
+
+def norms(recipe: Recipe, rate: str) -> str:
+    """A net with norms or another rate; the rate alone where the net is one of ours, which have norms."""
+    if recipe.model.name in _WITH_NORMS:
+        return f"a {rate}"
+    return f"a net with norms (--set model.name={_WITH_NORMS[0]}) or a {rate}"
 
 
 def rebalancing(recipe: Recipe, before: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mien.diagnose import advice
 from mien.diagnose.chance import surely_apart, surely_below
 from mien.diagnose.evidence import Evidence
 from mien.diagnose.states import DEAD, SPREAD, exploded, last, vanished
@@ -55,7 +56,7 @@ def shrinking(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
         "warning",
         f"--set optimiser.weight_decay={e.recipe.optimiser.weight_decay / 100:.2g}"
         if gone and e.recipe.optimiser.weight_decay
-        else "a net with norms (--set model.name=mien-s) or a lower learning rate",
+        else advice.norms(e.recipe, "lower learning rate"),
         epoch=e.epochs,
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from mien.core.labels import FERPLUS8
 from mien.core.phases import phases
 from mien.core.recipe import Recipe
+from mien.diagnose import advice
 from mien.diagnose.chance import Z, deviation
 from mien.diagnose.evidence import Evidence, Targets
 from mien.diagnose.states import exploded, steady, stopped_unlearned, vanished
@@ -269,7 +270,7 @@ def gradients(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
             f"Median of the gradient norm {np.median(norm):.2g}.",
             "high",
             "severe",
-            "a net with norms (--set model.name=mien-s), and look for dead layers below",
+            f"{advice.norms(e.recipe, 'higher learning rate')}, and look for dead layers below",
         )
     clipped = float(np.median(e.column("clipped_share"))) if e.has("clipped_share") else 0.0
     if clipped > limits.clipped:
@@ -293,7 +294,7 @@ def gradients(e: Evidence, limits: Thresholds = LIMITS) -> Verdict | None:
             f"Mean gradient norm {norm[worst]:.3g} in epoch {worst + 1}; usual is 0.5 to 5.",
             "medium",
             "warning",
-            "--set optimiser.clip_norm=1, or a lower learning rate",
+            f"{advice.clipping(e.recipe)}a lower learning rate",
             epoch=worst + 1,
         )
     return None
