@@ -76,6 +76,19 @@ def test_eight_bit_values_in_a_sixteen_bit_file_are_kept() -> None:
     assert to_array(decode(encoded(values))).tolist() == [[0, 7, 128, 255]]
 
 
+def test_sixteen_bit_grey_takes_no_multiple_of_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.arange(1500 * 2001, dtype=np.uint32).reshape(1500, 2001) % 65536
+    picture = Image.fromarray(values.astype(np.uint16))
+    tracemalloc.start()
+    pixels = to_array(from_pil(picture))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(pixels, np.rint(values / 257).astype(np.uint8))
+    assert peak < 6 * values.size
+    monkeypatch.setattr("mien.core.picture._STRIP_PIXELS", 1)
+    np.testing.assert_array_equal(to_array(from_pil(picture.crop((0, 0, 2001, 7)))), pixels[:7])
+
+
 def test_float_grey_from_zero_to_one_is_scaled() -> None:
     values = np.array([[0.0, 0.5, 1.0]], np.float32)
     assert to_array(decode(encoded(values, "TIFF"))).tolist() == [[0, 128, 255]]

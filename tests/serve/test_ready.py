@@ -42,7 +42,9 @@ def test_ready_asks_detector_and_model_and_says_when_they_fail(
     assert len(detector.batches) == before + 1
     detector.hold.clear()
     assert client.get("/healthz").json() == {"status": "alive"}
-    the_error(client.get("/readyz"), 503, "not_ready")
+    answer = client.get("/readyz")
+    the_error(answer, 503, "not_ready")
+    assert int(answer.headers["retry-after"]) >= 1
     detector.hold.set()
     assert client.get("/readyz").status_code == 200
 

@@ -73,6 +73,21 @@ def test_another_place_or_size_is_another_face() -> None:
     assert tracker.number(faces((145, 100, 120)), 2 * FRAME_S) == [3]
 
 
+def test_a_face_that_stops_or_turns_keeps_its_number() -> None:
+    tracker = Tracker()
+    assert [tracker.number(faces((x, 100, 100)), i / 5) for i, x in enumerate((0, 75, 215, 215, 215))] == [[1]] * 5
+    tracker = Tracker()
+    swaying = 300 + 35 * np.sin(2.8 * np.arange(40))
+    assert [tracker.number(faces((x, 100, 100)), i / 2) for i, x in enumerate(swaying)] == [[1]] * 40
+
+
+def test_fast_faces_in_a_row_keep_their_numbers() -> None:
+    """Each comes to where another one was in the frame before, and the one behind is named first."""
+    first = np.cumsum(np.concatenate([np.linspace(2, 45, 12), np.full(10, 45)]))
+    numbers = follow(Tracker(), [[(x, 100, 30), (x + 45, 100, 30)] for x in first])
+    assert numbers == [[1, 2]] * 22
+
+
 def test_jitter_and_frames_of_the_same_time_do_no_harm() -> None:
     rng = np.random.default_rng(0)
     tracker = Tracker()

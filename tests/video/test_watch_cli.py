@@ -29,9 +29,9 @@ from mien.deploy.runtime import Predictor
 from mien.faces.detector import Faces
 from mien.video.follow import Follower
 from mien.video.recording import Recording
-from mien.video.scene import Scene
+from mien.video.scene import Scene, Seen
 from mien.video.source import Frame, VideoFile
-from mien.video.watch import watch
+from mien.video.watch import Summary, watch
 
 Shown = pytest.CaptureFixture[str]
 
@@ -306,6 +306,20 @@ def test_answers_are_smoothed_and_belong_to_their_face(model: Linear) -> None:
     np.testing.assert_allclose(values[:, 1, 0], values[:, 0, 0], atol=1e-6)
     np.testing.assert_allclose(values.sum(3), 1, atol=1e-5)
     assert [[s.number for s in calm_] for _, calm_ in seen] == [[1, 2]] * 20
+
+
+def test_the_mean_of_a_face_is_that_of_its_time_whatever_the_frame_rate() -> None:
+    happy, sad = {"happy": 1.0, "sad": 0.0}, {"happy": 0.0, "sad": 1.0}
+    rates = [(i / 30, happy) for i in range(31)] + [(1 + 0.5 * i, sad) for i in range(1, 21)]
+    summary = Summary()
+    for time_s, row in rates:
+        summary.add(SimpleNamespace(time_s=time_s), [Seen(1, SimpleNamespace(probabilities=row))], answered=True)
+    assert summary.faces[1].frames == 51
+    assert summary.faces[1].mean == pytest.approx([1.25 / 11, 9.75 / 11])
+    # Once only, and again after more than the tracker waits for it.
+    for time_s, row, mean in ((20, happy, [1, 0]), (20, happy, [1, 0]), (21, sad, [0.5, 0.5]), (60, sad, [0.25, 0.75])):
+        summary.add(SimpleNamespace(time_s=time_s), [Seen(2, SimpleNamespace(probabilities=row))], answered=True)
+        assert summary.faces[2].mean == pytest.approx(mean)
 
 
 def test_a_file_that_is_no_video_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

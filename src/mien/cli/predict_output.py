@@ -130,7 +130,7 @@ class Drawings:
         photo, picture = looked
         marked = annotate_crop(picture, photo.faces[0]) if photo.is_crop else annotate(picture, photo.faces)
         suffix = ".png" if name.suffix.lower() == ".png" else ".jpg"
-        self._save(marked, self._free(self.folder / name.with_suffix(suffix)))
+        self._save(marked, self._free(self.folder / name.with_suffix(suffix)), picture.info.get("icc_profile"))
 
     def _free(self, path: Path) -> Path:
         """`path`, or with a number where this run has written it already."""
@@ -141,9 +141,12 @@ class Drawings:
         self._taken.add(found)
         return found
 
-    def _save(self, picture: Image.Image, path: Path) -> None:
+    def _save(self, picture: Image.Image, path: Path, profile: bytes | None) -> None:
+        """Of what the source says besides its pixels, the colour profile alone is kept, where it is one of RGB."""
+        kept = profile if profile and profile[16:20] == b"RGB " else None  # ICC.1: its colour space
+        picture.info.clear()  # Pillow would write a comment on
         with atomic_path(path) as temporary:
             if path.suffix == ".png":
-                picture.save(temporary, "PNG")
+                picture.save(temporary, "PNG", icc_profile=kept)
             else:
-                picture.save(temporary, "JPEG", quality=92)
+                picture.save(temporary, "JPEG", quality=92, icc_profile=kept)

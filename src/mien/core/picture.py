@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,10 +17,11 @@ from mien.core.errors import MienError
 
 Pixels = NDArray[np.uint8]
 MAX_PIXELS = 64_000_000
+_STRIP_PIXELS = 250_000
 # Endings of picture files, in lower case: what import takes and what prediction looks for in folders.
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pnm"),
-    *(".avif", ".heic", ".heif"),
+    *(".jfif", ".avif", ".heic", ".heif"),
 )
 # ISO/IEC 23008-12: what a HEIF file with HEVC pictures calls itself.
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -180,11 +182,18 @@ def _plain(picture: Image.Image) -> Image.Image:
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """16-bit or 32-bit grey as 8 bits: by the type's range where it holds, else by the picture's own maximum."""
-    values = np.asarray(picture, np.float64)
-    values = np.nan_to_num(values.clip(min=0))
-    top = values.max(initial=0)
+    top = max((values.max(initial=0) for values in _strips(picture)), default=0)
     scale = 255 / (1 if picture.mode == "F" and top <= 1 else 255 if top <= 255 else 65535 if top <= 65535 else top)
-    return Image.fromarray((values * scale).round().astype(np.uint8))
+    return Image.fromarray(np.concatenate([(values * scale).round().astype(np.uint8) for values in _strips(picture)]))
+
+
+def _strips(picture: Image.Image) -> Iterator[NDArray[np.float64]]:
+    """The values of a grey picture from top to bottom, none below 0; all at once would take eight bytes each."""
+    width, height = picture.size
+    rows = max(1, _STRIP_PIXELS // max(width, 1))
+    for top in range(0, height, rows):
+        strip = picture.crop((0, top, width, min(top + rows, height)))
+        yield np.nan_to_num(np.asarray(strip, np.float64).clip(min=0))
 
 
 def to_array(picture: Image.Image, *, channels: int | None = None) -> Pixels:

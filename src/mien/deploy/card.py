@@ -72,7 +72,7 @@ def model_facts(spec: ModelSpec, weights: str) -> dict[str, str]:
         "weights": weights,
         "input": f"uint8, {spec.height}×{spec.width} px, {colour}{seen}",
         "normalisation": spec.normalise.kind,
-        "face in photos": f"a square of {spec.face_margin:g} times CenterFace's box",
+        "face in photos": f"a square of {spec.face_margin:g} times CenterFace's box" + _framed(spec),
     }
     for head in spec.heads:
         facts[f"head `{head.name}`"] = f"{', '.join(head.labels)} (temperature {head.temperature:g})"
@@ -81,6 +81,12 @@ def model_facts(spec: ModelSpec, weights: str) -> dict[str, str]:
     if spec.abstain_below is not None:
         facts["unsure below"] = f"{spec.abstain_below:g}"
     return facts | {key.replace("_", " "): value for key, value in spec.provenance.items()}
+
+
+def _framed(spec: ModelSpec) -> str:
+    """What else is unusual in how faces are cut out."""
+    moved = f", shifted {'down' if spec.face_shift > 0 else 'up'} by {abs(spec.face_shift):.2g} of its side"
+    return (moved if spec.face_shift else "") + ("" if spec.face_level else ", eyes not made level")
 
 
 def _data(run: RunDir) -> str:

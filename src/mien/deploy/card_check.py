@@ -56,7 +56,9 @@ def verify_card(
     tolerance: float = ROUNDING,
     progress: Callable[[int], None] | None = None,
 ) -> CardReport:
-    """Measure a shipped file again and compare every figure of its card.
+    """Measure a shipped file again and compare the figures of its card.
+
+    All but `Card.calibration` and `Card.comparisons`, which the shipped file alone does not give.
 
     Args:
         model: the file; its card's JSON lies beside it.

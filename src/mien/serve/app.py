@@ -9,14 +9,14 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, WebSocket
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from mien import __version__
 from mien.deploy.photos import Find
 from mien.serve import page
 from mien.serve.calm import Calm
-from mien.serve.describe import DESCRIPTION, PREDICT_ANSWER, PREDICT_BODY
+from mien.serve.describe import DESCRIPTION, METRICS_ANSWER, PREDICT_ANSWER, PREDICT_BODY, describe_keys
 from mien.serve.engine import Engine, Way
 from mien.serve.guard import Guard
 from mien.serve.handlers import handle_errors
@@ -73,6 +73,8 @@ def create_app(engine: Engine, settings: Settings) -> ASGIApp:
     app.include_router(routes)
     page.mount(app)
     handle_errors(app)
+    if settings.access.keys:
+        describe_keys(app)
     return _wrapped(app, service, settings)
 
 
@@ -164,8 +166,8 @@ async def readyz(service: ServiceOf) -> State:
     "/metrics",
     tags=["operation"],
     summary="Figures for Prometheus",
-    response_class=PlainTextResponse,
-    responses=documented("unauthorised", "forbidden"),
+    response_class=Response,  # of no kind of its own: the errors are JSON
+    responses=METRICS_ANSWER | documented("unauthorised", "forbidden"),
 )
 async def metrics(service: ServiceOf) -> Response:
     """Requests, times, batches, queue, streams, memory."""

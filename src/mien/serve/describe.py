@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastapi import FastAPI
+
+from mien.serve.guard import GUARDED
 from mien.serve.wire import WHAT_A_LABEL_IS
 
 DESCRIPTION = f"""Pictures in, faces and their expression labels out.
@@ -30,12 +33,14 @@ _ONE = {"schema": {"type": "string", "format": "binary"}}
 
 PREDICT_BODY: dict[str, Any] = {
     "required": True,
-    "description": "One picture as it is, or several as the files of a form.",
+    "description": "One picture as it is, of any image type or none, or several as the files of a form. "
+    "Only the content counts.",
     "content": {
         "multipart/form-data": {"schema": _FILES, "encoding": {"picture": {"contentType": "image/*"}}},
         "image/jpeg": _ONE,
         "image/png": _ONE,
         "image/webp": _ONE,
+        "application/octet-stream": _ONE,
     },
 }
 
@@ -76,3 +81,14 @@ _EXAMPLE = {
     ],
 }
 PREDICT_ANSWER: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"example": _EXAMPLE}}}}
+METRICS_ANSWER: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+
+
+def describe_keys(app: FastAPI) -> None:
+    """Say in the description of an app, whose routes are complete, which of them want a key."""
+    described = app.openapi()
+    described["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    for path, operations in described["paths"].items():
+        if path.startswith(GUARDED):
+            for operation in operations.values():
+                operation["security"] = [{"key": []}]

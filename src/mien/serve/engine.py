@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import NamedTuple, final
 
 import numpy as np
@@ -125,6 +126,7 @@ class Engine:
             try:
                 for looked in self._reader(batch[members[0]]).stream(self._decoded(batch, members, results)):
                     results[int(looked.photo.source)] = looked.photo
+                    looked.picture.close()  # its memory is free before the next one is decoded
             except MienError as error:
                 raise RuntimeError(str(error)) from error
         return [RuntimeError("a picture was left out") if result is None else result for result in results]
@@ -140,10 +142,14 @@ class Engine:
     def _decoded(
         self, batch: Sequence[Asked], members: Sequence[int], results: list[Photo | Exception | None]
     ) -> Iterator[tuple[str, Image.Image]]:
-        """Position and picture, decoded one after the other as they are asked for; errors go into `results`."""
+        """Position and picture, decoded one after the other as they are asked for; errors go into `results`.
+
+        The reader takes a copy, so that each is closed when the next one is asked for.
+        """
         for i in members:
             try:
-                yield str(i), decode(batch[i].data, max_pixels=self._max_pixels, formats=FORMATS)
+                with closing(decode(batch[i].data, max_pixels=self._max_pixels, formats=FORMATS)) as picture:
+                    yield str(i), picture
             except MienError as error:
                 results[i] = _numbered(error, batch[i].number)
             except Exception as error:  # a defect in reading this picture: the others are answered
@@ -162,6 +168,6 @@ PROBES = tuple(Asked(_probe(), Way(find)) for find in ("detect", "crop"))
 
 
 def _numbered(error: MienError, number: int | None) -> MienError:
-    if number is None:
-        return error
-    return MienError(f"picture {number}: {error.message.removeprefix('picture: ')}", hint=error.hint)
+    """The same, of one of several pictures by its number; without its trace, which would keep what was decoded."""
+    message = error.message if number is None else f"picture {number}: {error.message.removeprefix('picture: ')}"
+    return MienError(message, hint=error.hint)

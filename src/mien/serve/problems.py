@@ -84,6 +84,11 @@ def busy(message: str, *, seconds: int = 1) -> RequestError:
     return RequestError("busy", message, hint=hint, headers={"Retry-After": str(seconds)})
 
 
+def not_ready(message: str) -> RequestError:
+    """503 until the model answers, which it is asked anew each time."""
+    return RequestError("not_ready", message, headers={"Retry-After": "1"})
+
+
 async def refuse(problem: RequestError, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request, or the handshake of a WebSocket, with a problem."""
     if scope["type"] == "websocket":
@@ -120,6 +125,6 @@ EXAMPLES: dict[Code, RequestError] = {
     "invalid_parameter": RequestError("invalid_parameter", "query faces: Input should be 'auto', 'crop' or 'detect'"),
     "internal": INTERNAL,
     "busy": busy("64 pictures are waiting already"),
-    "not_ready": RequestError("not_ready", "the model does not answer"),
+    "not_ready": not_ready("the model does not answer"),
     "timeout": RequestError("timeout", "no answer within 10 s"),
 }

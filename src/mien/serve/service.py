@@ -16,7 +16,7 @@ from mien.serve.batcher import Batcher, QueueFullError
 from mien.serve.engine import PROBES, Asked, Engine, Way
 from mien.serve.header import read_header
 from mien.serve.metrics import Metrics
-from mien.serve.problems import RequestError, busy
+from mien.serve.problems import RequestError, busy, not_ready
 from mien.serve.settings import Settings
 from mien.serve.uploads import Budget
 
@@ -122,7 +122,7 @@ class Service:
             self._check = asyncio.create_task(self._ask_itself())
         # One who leaves does not end it for the others.
         if problem := await asyncio.shield(self._check):
-            raise RequestError("not_ready", problem)
+            raise not_ready(problem)
 
     async def _ask_itself(self) -> str | None:
         """Why detector and model do not answer, or None."""

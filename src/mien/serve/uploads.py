@@ -16,7 +16,8 @@ from mien.serve.problems import RequestError, busy
 from mien.serve.settings import Limits
 
 FORM = "multipart/form-data"
-RAW = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
+# What a body that is one picture may be called besides an image of any type: its content is looked at anyway.
+UNNAMED = ("", "application/octet-stream")
 
 
 class ClientGoneError(Exception):
@@ -68,9 +69,9 @@ async def read_pictures(request: Request, share: Share, limits: Limits) -> list[
         ClientGoneError: the client has left.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != FORM and kind not in RAW:
-        hint = f"use {FORM} with files, or one of {', '.join(RAW)} with one picture as the body"
-        raise RequestError("unsupported_type", f"the content type is {kind[:80] or 'missing'}", hint=hint)
+    if kind != FORM and kind not in UNNAMED and not kind.startswith("image/"):
+        hint = f"use {FORM} with files, or image/… or none with one picture as the body"
+        raise RequestError("unsupported_type", f"the content type is {kind[:80]}", hint=hint)
     _check_declared_length(request, limits)
     chunks = _chunks(request, share, limits)
     try:
@@ -152,5 +153,5 @@ class _InMemory(MultiPartParser):
 async def _form(request: Request, chunks: AsyncGenerator[bytes, None], limits: Limits) -> list[bytes]:
     try:
         return await _InMemory(request.headers, chunks, max_files=limits.pictures).pictures()
-    except MultiPartException as error:
-        raise RequestError("invalid_request", f"the form cannot be read: {error.message}") from None
+    except (MultiPartException, UnicodeError) as error:  # the latter where it names a charset that decodes nothing
+        raise RequestError("invalid_request", f"the form cannot be read: {error}") from None

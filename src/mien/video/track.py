@@ -15,6 +15,7 @@ _LEAST_CLOSENESS = 0.2
 # After so many seconds an older velocity counts half: detections jitter, and faces turn back. Of two frames close
 # together the jitter would make any velocity.
 _VELOCITY_HALF_LIFE_S = 0.04
+PATIENCE_S = 1.0  # with a face that is not seen
 
 
 @dataclass
@@ -43,15 +44,15 @@ class Tracker:
     """Numbers faces from 1 on in the order in which they appear; assumes constant velocity between frames.
 
     A face keeps its number when it is gone for less than `patience_s` and comes back about where its motion would
-    have led it. Pairs are taken closest first: where that is not the best assignment as a whole, two faces overlap
-    so far that position alone cannot tell them apart.
+    have led it or, having stopped or turned, where it was last. Pairs are taken closest first: where that is not the
+    best assignment as a whole, two faces overlap so far that position alone cannot tell them apart.
 
     Args:
         patience_s: after so many seconds unseen, a face that comes back is a new one; where looks are further apart,
             one that is missing in a look.
     """
 
-    def __init__(self, *, patience_s: float = 1.0) -> None:
+    def __init__(self, *, patience_s: float = PATIENCE_S) -> None:
         self.patience_s = patience_s
         self._tracks: list[_Track] = []
         self._given = 0
@@ -77,19 +78,24 @@ class Tracker:
         ]
 
     def _matched(self, middles: NDArray[np.float64], sides: NDArray[np.float64], time_s: float) -> dict[int, _Track]:
-        """The track of each face that has one, by the face's position."""
+        """The track of each face that has one, by the face's position.
+
+        By last places only what motion leaves over: of faces in a row, each is where another one was.
+        """
         if not self._tracks or not len(middles):
             return {}
-        expected = np.array([t.expected(time_s) for t in self._tracks])
         known = np.array([t.side for t in self._tracks])
-        apart = np.linalg.norm(middles[:, None] - expected[None], axis=2) / np.sqrt(sides[:, None] * known[None])
-        closeness = 1 - apart - abs(np.log(sides[:, None] / known[None]))
-        matched: dict[int, _Track] = {}
-        while closeness.max() >= _LEAST_CLOSENESS:
-            face, track = np.unravel_index(closeness.argmax(), closeness.shape)
-            matched[int(face)] = self._tracks[int(track)]
-            closeness[face, :] = closeness[:, track] = -np.inf
-        return matched
+        scale, unlike = np.sqrt(sides[:, None] * known[None]), abs(np.log(sides[:, None] / known[None]))
+        matched: dict[int, int] = {}
+        for places in ([t.expected(time_s) for t in self._tracks], [t.middle for t in self._tracks]):
+            apart = np.linalg.norm(middles[:, None] - np.array(places)[None], axis=2) / scale
+            closeness = 1 - apart - unlike
+            closeness[list(matched)] = closeness[:, list(matched.values())] = -np.inf
+            while closeness.max() >= _LEAST_CLOSENESS:
+                face, track = map(int, np.unravel_index(closeness.argmax(), closeness.shape))
+                matched[face] = track
+                closeness[face, :] = closeness[:, track] = -np.inf
+        return {face: self._tracks[track] for face, track in matched.items()}
 
     def _follow(self, track: _Track | None, middle: NDArray[np.float64], side: float, time_s: float) -> int:
         if track is None:

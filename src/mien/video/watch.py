@@ -17,6 +17,7 @@ from mien.video.recording import Recording
 from mien.video.scene import Scene, Seen
 from mien.video.source import Frame
 from mien.video.timeline import Timeline
+from mien.video.track import PATIENCE_S
 
 
 class Watcher(Protocol):
@@ -30,17 +31,29 @@ class Watcher(Protocol):
 @final
 @dataclass
 class Presence:
-    """A face over the whole video: when it was seen, and the sum of its probabilities over the answered frames."""
+    """A face over the whole video: when it was seen, its last probabilities, and their integral over its time.
+
+    Longer than the tracker's patience without an answer counts no more than that.
+    """
 
     first_s: float
     last_s: float
-    frames: int
-    total: NDArray[np.float64]
+    last: NDArray[np.float64]
+    integral: NDArray[np.float64]
+    seconds: float = 0.0
+    frames: int = 0
+
+    def add(self, time_s: float, row: NDArray[np.float64]) -> None:
+        """Its probabilities (K,) in the next answered frame."""
+        passed_s = min(time_s - self.last_s, PATIENCE_S)
+        self.integral = self.integral + passed_s * (self.last + row) / 2
+        self.last_s, self.last = time_s, row
+        self.frames, self.seconds = self.frames + 1, self.seconds + passed_s
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """Probabilities (K,) over its time."""
-        return self.total / self.frames
+        """Probabilities (K,) over its time, whatever the frame rate; of a single moment those it had."""
+        return self.integral / self.seconds if self.seconds else self.last
 
 
 @final
@@ -71,8 +84,8 @@ class Summary:
         self.with_faces += bool(seen)
         for number, face in seen:
             row = np.fromiter(face.probabilities.values(), np.float64)
-            known = self.faces.setdefault(number, Presence(frame.time_s, frame.time_s, 0, np.zeros(len(row))))
-            known.last_s, known.frames, known.total = frame.time_s, known.frames + 1, known.total + row
+            first = Presence(frame.time_s, frame.time_s, row, np.zeros_like(row))
+            self.faces.setdefault(number, first).add(frame.time_s, row)
 
 
 def watch(

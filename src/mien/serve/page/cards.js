@@ -20,30 +20,35 @@ export class Cards {
     list.addEventListener("keydown", (event) => this.move(event));
   }
 
-  /** Cards for these faces; `cutOut(index, canvas)` draws a face's own picture. */
+  /** Cards for these faces by their numbers; `cutOut(number, canvas)` draws a face's own picture. */
   show(faces, cutOut) {
-    const fits = this.cards.length === faces.length && faces.every((face, i) => this.cards[i].fits(face));
-    if (!fits) this.rebuild(faces);
-    faces.forEach((face, index) => {
-      this.cards[index].update(face, index + 1);
-      cutOut(index, this.cards[index].thumb);
+    const sorted = [...faces].sort((a, b) => a.number - b.number);
+    const cards = sorted.map((face) => this.cards.find((card) => card.fits(face)) ?? this.make(face));
+    for (const gone of this.cards.filter((card) => !cards.includes(card))) gone.item.remove();
+    cards.forEach(({ item }, place) => {
+      // What stays is not put in again, which would take its focus.
+      if (this.list.children[place] !== item) this.list.insertBefore(item, this.list.children[place] ?? null);
+    });
+    this.cards = cards;
+    sorted.forEach((face, place) => {
+      cards[place].update(face);
+      cutOut(face.number, cards[place].thumb);
     });
   }
 
-  choose(index, { focus = false } = {}) {
-    this.cards.forEach((card, i) => card.box.classList.toggle("chosen", i === index));
-    if (focus && index >= 0) this.cards[index].box.focus();
+  /** Mark the card of a face; null for none. */
+  choose(number, { focus = false } = {}) {
+    for (const card of this.cards) {
+      card.box.classList.toggle("chosen", card.number === number);
+      if (focus && card.number === number) card.box.focus();
+    }
   }
 
-  rebuild(faces) {
-    const focused = this.cards.findIndex(({ box }) => box === document.activeElement);
-    this.cards = faces.map((face) => new Card(Object.keys(face.probabilities)));
-    this.list.replaceChildren(...this.cards.map(({ box }) => element("li", "", box)));
-    this.cards.forEach(({ box }, index) => {
-      for (const event of ["focus", "mouseenter"]) box.addEventListener(event, () => this.onChoose(index));
-      for (const event of ["blur", "mouseleave"]) box.addEventListener(event, () => this.onChoose(-1));
-    });
-    if (focused >= 0 && this.cards.length) this.cards[Math.min(focused, this.cards.length - 1)].box.focus();
+  make(face) {
+    const card = new Card(face);
+    for (const event of ["focus", "mouseenter"]) card.box.addEventListener(event, () => this.onChoose(card.number));
+    for (const event of ["blur", "mouseleave"]) card.box.addEventListener(event, () => this.onChoose(null));
+    return card;
   }
 
   move(event) {
@@ -56,34 +61,37 @@ export class Cards {
 }
 
 class Card {
-  constructor(labels) {
+  constructor({ number, probabilities }) {
+    this.number = number;
     this.thumb = element("canvas");
     this.thumb.width = this.thumb.height = THUMB;
     this.thumb.setAttribute("aria-hidden", "true");
     this.title = element("h3");
     this.detail = element("p", "fine");
-    this.number = element("span", "number");
-    this.rows = new Map(labels.map((label) => [label, new Row()]));
+    this.rows = new Map(Object.keys(probabilities).map((label) => [label, new Row()]));
     const bars = element("dl", "bars", ...[...this.rows.values()].flatMap((row) => row.parts));
+    const shown = element("span", "number", String(number));
     this.box = element(
-      "div", "face", element("header", "", this.thumb, element("div", "", this.title, this.detail), this.number), bars,
+      "div", "face", element("header", "", this.thumb, element("div", "", this.title, this.detail), shown), bars,
     );
     this.box.tabIndex = 0;
     this.box.setAttribute("role", "group");
+    this.item = element("li", "", this.box);
   }
 
   fits(face) {
     const labels = Object.keys(face.probabilities);
-    return labels.length === this.rows.size && labels.every((label) => this.rows.has(label));
+    const same = labels.length === this.rows.size && labels.every((label) => this.rows.has(label));
+    return same && face.number === this.number;
   }
 
-  update(face, number) {
+  update(face) {
     const name = expression(face.label);
     this.box.classList.toggle("unsure", face.unsure);
     this.title.textContent = face.unsure ? say("unsure") : name;
     this.detail.textContent = face.unsure ? say("perhaps", name) : percent(face.probability);
-    this.number.textContent = String(number);
-    this.box.setAttribute("aria-label", `${say("face", number)}: ${this.title.textContent}, ${this.detail.textContent}`);
+    const said = `${this.title.textContent}, ${this.detail.textContent}`;
+    this.box.setAttribute("aria-label", `${say("face", this.number)}: ${said}`);
     const likeliest = Object.entries(face.probabilities).sort((a, b) => b[1] - a[1]).slice(0, LIKELIEST);
     for (const [label, value] of Object.entries(face.probabilities)) {
       const minor = !likeliest.some(([name]) => name === label);

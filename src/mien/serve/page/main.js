@@ -26,9 +26,14 @@ let spokenAt = -Infinity;
 
 // --- what a person sees and hears ---
 
-function choose(index) {
-  stage.choose(index);
-  cards.choose(index);
+function choose(number) {
+  stage.choose(number);
+  cards.choose(number);
+}
+
+/** A picture whose faces have a number each: their own, by which a stream's are followed, or else their place. */
+function numbered(picture) {
+  return { ...picture, faces: picture.faces.map((face, i) => ({ ...face, number: face.number ?? i + 1 })) };
 }
 
 function sentence(picture) {
@@ -37,11 +42,12 @@ function sentence(picture) {
   return say("summary", picture.faces.length, picture.faces.map(one).join(", "));
 }
 
-function tell(picture) {
+function tell(answered) {
+  const picture = numbered(answered);
   latest = picture;
   arrange(picture.faces.length);
   stage.mark(picture);
-  cards.show(picture.faces, (index, canvas) => stage.cutOut(index, canvas));
+  keepingFocus(() => cards.show(picture.faces, (number, canvas) => stage.cutOut(number, canvas)));
   note(picture.faces.length ? (picture.is_crop ? "cropped" : "") : "nobody");
   const words = sentence(picture);
   at("canvas").setAttribute("aria-label", words);
@@ -66,10 +72,12 @@ function note(word) {
   at("none").hidden = !word;
 }
 
-/** A problem of the page or the server; null for none. */
+/** A problem of the page or the server, said once as long as it lasts; null for none. */
 function complain(told) {
   problem = told;
-  at("problem").textContent = told ? sayProblem(told) : "";
+  const words = told ? sayProblem(told) : "";
+  if (at("problem").textContent === words) return;
+  at("problem").textContent = words;
   at("problem").hidden = !told;
 }
 
@@ -231,8 +239,8 @@ at("clear").addEventListener("click", () => {
   at("choose").focus();
 });
 at("canvas").addEventListener("click", ({ clientX, clientY }) => {
-  const index = stage.at(clientX, clientY);
-  if (index >= 0) cards.choose(index, { focus: true });
+  const number = stage.at(clientX, clientY);
+  if (number !== undefined) cards.choose(number, { focus: true });
 });
 at("key-form").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -12,7 +12,7 @@ export class Stage {
     this.canvas = canvas;
     this.place = place;
     this.faces = [];
-    this.chosen = -1;
+    this.chosen = null; // the number of a face
     new ResizeObserver(() => this.draw()).observe(place);
     document.fonts.ready.then(() => this.draw());
   }
@@ -30,7 +30,7 @@ export class Stage {
   clear() {
     this.source = null;
     this.faces = [];
-    this.chosen = -1;
+    this.chosen = null;
     this.canvas.hidden = true;
   }
 
@@ -48,26 +48,32 @@ export class Stage {
       const { left, top, right, bottom } = face.box;
       const x = this.mirrored ? 1 - right / width : left / width;
       const box = [x, top / height, (right - left) / width, (bottom - top) / height];
-      return { face, box, shown: nearest(box, before) ?? box };
+      return { face, box, shown: before.find((one) => one.face.number === face.number)?.shown ?? box };
     });
+    if (!this.marked(this.chosen)) this.chosen = null; // who left
     this.draw();
   }
 
-  choose(index) {
-    this.chosen = index;
+  choose(number) {
+    this.chosen = number;
     this.draw();
   }
 
-  /** The face under a point of the window, or -1. */
+  marked(number) {
+    return this.faces.find(({ face }) => face.number === number);
+  }
+
+  /** The number of the face under a point of the window; undefined for none. */
   at(clientX, clientY) {
     const { left, top, width, height } = this.canvas.getBoundingClientRect();
     const [x, y] = [(clientX - left) / width, (clientY - top) / height];
-    return this.faces.findIndex(({ box }) => x >= box[0] && x <= box[0] + box[2] && y >= box[1] && y <= box[1] + box[3]);
+    const inside = ({ box }) => x >= box[0] && x <= box[0] + box[2] && y >= box[1] && y <= box[1] + box[3];
+    return this.faces.find(inside)?.face.number;
   }
 
   /** Draw one face, cut out a little wider than its box, into a small canvas. */
-  cutOut(index, into) {
-    const { box } = this.faces[index];
+  cutOut(number, into) {
+    const { box } = this.marked(number);
     const [width, height] = sizeOf(this.source);
     const side = 1.15 * Math.max(box[2] * width, box[3] * height);
     const left = (this.mirrored ? 1 - box[0] - box[2] / 2 : box[0] + box[2] / 2) * width - side / 2;
@@ -92,7 +98,7 @@ export class Stage {
     context.setTransform(flip * dense, 0, 0, dense, this.mirrored ? this.canvas.width : 0, 0);
     context.drawImage(this.source, 0, 0, shownWidth, shownHeight);
     context.setTransform(dense, 0, 0, dense, 0, 0);
-    this.faces.forEach((marked, index) => this.frame(context, marked, index, [shownWidth, shownHeight]));
+    for (const marked of this.faces) this.frame(context, marked, [shownWidth, shownHeight]);
   }
 
   resize(width, height) {
@@ -103,11 +109,11 @@ export class Stage {
     this.canvas.style.height = `${height}px`;
   }
 
-  frame(context, marked, index, [width, height]) {
+  frame(context, marked, [width, height]) {
     const follow = still.matches || !(this.source instanceof HTMLVideoElement) ? 1 : FOLLOW;
     marked.shown = marked.shown.map((value, i) => value + follow * (marked.box[i] - value));
     const [x, y, w, h] = marked.shown.map((value, i) => value * (i % 2 ? height : width));
-    const chosen = index === this.chosen;
+    const chosen = marked.face.number === this.chosen;
     const colour = chosen ? "#ffd479" : "#7fe3d4";
     if (!this.isCrop) {
       context.beginPath();
@@ -116,7 +122,7 @@ export class Stage {
     }
     const room = this.faces.length > 1 ? 1.3 * w : Infinity;
     const place = { x: Math.max(x, 4), y: this.isCrop ? 34 : y, room };
-    this.label(context, namesOf(marked.face, index + 1), { ...place, colour, width });
+    this.label(context, namesOf(marked.face), { ...place, colour, width });
   }
 
   /** The first of `names` that has room beside the neighbours', else the last one. */
@@ -141,9 +147,10 @@ function sizeOf(source) {
 }
 
 /** What can be written at a face, from long to short. */
-function namesOf(face, number) {
+function namesOf(face) {
   const name = expression(face.label);
-  return [face.unsure ? `${name}?` : `${name} ${percent(face.probability)}`, face.unsure ? "?" : name, String(number)];
+  const [long, short] = face.unsure ? [`${name}?`, "?"] : [`${name} ${percent(face.probability)}`, name];
+  return [long, short, String(face.number)];
 }
 
 function strokes(context, styles) {
@@ -152,11 +159,4 @@ function strokes(context, styles) {
     context.lineWidth = width;
     context.stroke();
   }
-}
-
-/** Where the face that was nearest to `box` is drawn now, if one was near. */
-function nearest(box, faces) {
-  const distance = ({ box: other }) => Math.hypot(other[0] + other[2] / 2 - box[0] - box[2] / 2, other[1] - box[1]);
-  const [best] = [...faces].sort((a, b) => distance(a) - distance(b));
-  return best && distance(best) < box[2] ? best.shown : undefined;
 }
