@@ -35,8 +35,8 @@ def command(
 ) -> None:
     """Compare probabilities of the weights in torch (fp32) and of the exported file in ONNX Runtime.
 
-    Exit code 1: some probability differs by more than the tolerance. With --card MODEL DATA all figures of the card's tables
-    that lies beside a shipped model is measured from the file, and exit code 1 says that one differs beyond rounding.
+    Exit code 1: some probability differs by more than the tolerance. With --card MODEL DATA the figures in the tables
+    of the card beside a shipped model are measured from the file; exit code 1: one differs beyond rounding.
     """
     data = data or packed
     if card:
