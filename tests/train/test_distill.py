@@ -1,4 +1,4 @@
-"""Distillation: teachers are asked once, by label name, at a temperature, and a resume needs them no more."""
+"""Distillation: teachers are asked by label name at a temperature, once or in each step; a resume needs none."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from mien.core.labels import FER2013
 from mien.core.recipe import TrainConfig
 from mien.core.recipe_keys import DistillConfig
 from mien.core.rundir import RunDir
-from mien.core.spec import Head
+from mien.core.spec import Head, ModelSpec
 from mien.data import dataset
 from mien.data.dataset import Dataset
 from mien.deploy.export import export_run
 from mien.evaluate import tta
 from mien.evaluate.answerer import open_answerer
 from mien.evaluate.predict import predict_probabilities
+from mien.models.classifier import centre_crop
 from mien.models.store import read_weights, save_weights
 from mien.train import teachers
 from mien.train.losses import soften
 from mien.train.machine import Machine
+from mien.train.present_teachers import PresentTeachers, fitted
 from mien.train.run import resume, train
 from mien.train.teachers import taught
 
@@ -104,12 +106,15 @@ def test_teachers_are_asked_once_and_a_damaged_answer_again(
     assert len(asked) == 3
 
 
+@pytest.mark.parametrize("views", ["flip", "augmented"])
 def test_a_net_learns_from_a_teacher_what_its_labels_do_not_tell(
-    bar_set: Dataset, teacher: Path, small, watched, tmp_path: Path
+    bar_set: Dataset, teacher: Path, small, watched, tmp_path: Path, views: str
 ) -> None:
     quiet = {"flip": "off", "erase_pixels": 0, "erase_probability": 0}
     # The student's own losses count nothing: what it learns, it learns from the teacher.
-    recipe = small(train={"epochs": 10}, augment=quiet, distill={"teachers": [str(teacher)], "weight": 1.0})
+    recipe = small(
+        train={"epochs": 10}, augment=quiet, distill={"teachers": [str(teacher)], "weight": 1.0, "views": views}
+    )
     own = one_class_off(bar_set, tmp_path / "off")
     train(own, recipe, tmp_path / "r", watched())
     rows, last = own.rows("val"), tmp_path / "r" / "weights" / "last.safetensors"  # the best are so by its own labels
@@ -128,9 +133,11 @@ def one_class_off(data: Dataset, path: Path) -> Dataset:
     return dataset.save(path, data.images, table, dataset.describe("off", FER2013, data.images, table))
 
 
-def test_a_resume_needs_no_teacher(bar_set: Dataset, teacher: Path, small, watched, tmp_path: Path) -> None:
+@pytest.mark.parametrize("views", ["flip", "augmented"])
+def test_a_resume_needs_no_teacher(bar_set: Dataset, teacher: Path, small, watched, tmp_path: Path, views: str) -> None:
     shutil.copytree(teacher, tmp_path / "teacher")
-    recipe = small(distill={"teachers": [str(tmp_path / "teacher")]}, train={"checkpoint_minutes": 1e-9})
+    distill = {"teachers": [str(tmp_path / "teacher")], "views": views}
+    recipe = small(distill=distill, train={"checkpoint_minutes": 1e-9})
     straight = train(bar_set, recipe, tmp_path / "a", watched())
     with pytest.raises(KeyboardInterrupt):
         train(bar_set, recipe, tmp_path / "b", watched(8))
@@ -176,3 +183,71 @@ def test_no_teacher_is_asked_before_all_are_found_and_validation_is_there(
     with pytest.raises(MienError, match="no picture in split 'val'"):
         train(no_val, small(distill={"teachers": [str(teacher)]}), tmp_path / "s", watched())
     assert not asked
+
+
+def present(spec: ModelSpec, folder: Path, *names: Path, kept: bool = False, **keys: object) -> PresentTeachers:
+    config = DistillConfig(teachers=tuple(map(str, names)), views="augmented", **keys)
+    machine = Machine(TrainConfig(device="cpu", precision="fp32"))
+    return PresentTeachers(spec, config, folder=folder, machine=machine, kept=kept)
+
+
+def test_a_teacher_sees_what_the_net_is_fed_and_no_more(
+    bar_set: Dataset, teacher: Path, exported: Path, tmp_path: Path
+) -> None:
+    whole = torch.tensor(bar_set.images[:40]).unsqueeze(1).float()
+    spec = open_answerer(teacher).spec
+    assert (spec.height, spec.crop) == (24, 20)
+    asked = present(spec, tmp_path, teacher, exported, temperature=3.0)
+    for pictures in (whole, centre_crop(whole, 20)):  # which is what it sees of whole ones
+        for head, found in zip(("fer2013", "ferplus8"), asked(pictures), strict=True):
+            said = [open_answerer(path).probabilities(bar_set.images[:40])[head] for path in (teacher, exported)]
+            mean = np.mean([soften(torch.from_numpy(values), 3.0).numpy() for values in said], 0)
+            np.testing.assert_allclose(found.numpy(), mean, atol=1e-5)
+
+
+def test_pictures_of_another_size_fill_what_a_teacher_sees(teacher: Path) -> None:
+    spec = open_answerer(teacher).spec
+    ramp = torch.arange(10.0).repeat(10, 1).expand(3, 1, 10, 10)
+    seen = centre_crop(fitted(ramp, spec), 20)
+    assert fitted(ramp, spec).shape == (3, 1, 24, 24)
+    torch.testing.assert_close(seen.mean(), ramp.mean())
+    assert seen[0, 0, 0, 0] == 0
+    assert seen[0, 0, 0, -1] == 9
+    odd = fitted(torch.ones(1, 1, 9, 9), spec.model_copy(update={"crop": 19}))
+    torch.testing.assert_close(centre_crop(odd, 19), torch.ones(1, 1, 19, 19))
+
+
+def test_in_each_step_a_teacher_is_asked_once_about_the_mixed_pictures(
+    bar_set: Dataset, teacher: Path, small, watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, ask_them = [], PresentTeachers.__call__
+    monkeypatch.setattr(PresentTeachers, "__call__", lambda self, x: seen.append(x) or ask_them(self, x))
+    recipe = small(
+        train={"epochs": 1}, augment={"mixup_alpha": 1}, distill={"teachers": [str(teacher)], "views": "augmented"}
+    )
+    steps = train(bar_set, recipe, tmp_path / "r", watched()).progress.position
+    assert len(seen) == steps
+    assert all(pictures.shape[1:] == (1, 20, 20) for pictures in seen)
+    whole = bar_set.images[bar_set.rows("train")]
+    assert len(np.unique(seen[0])) > 2 * len(np.unique(whole[: len(seen[0])]))  # sums of two are not whole numbers
+
+
+def test_a_present_teacher_is_copied_and_a_new_start_takes_no_old_copy(teacher: Path, exported: Path, tmp_path: Path):
+    spec = open_answerer(teacher).spec
+    present(spec, tmp_path, exported)
+    assert (tmp_path / "0.onnx").read_bytes() == exported.read_bytes()
+    (tmp_path / "0.onnx").write_bytes(b"another")
+    present(spec, tmp_path, exported)
+    assert (tmp_path / "0.onnx").read_bytes() == exported.read_bytes()
+    present(spec, tmp_path, Path("nowhere.onnx"), kept=True)
+    with pytest.raises(MienError, match=r"nowhere\.onnx"):
+        present(spec, tmp_path, Path("nowhere.onnx"))
+
+
+def test_a_present_teacher_of_other_colours_or_labels_is_refused(teacher: Path, tmp_path: Path) -> None:
+    spec = open_answerer(teacher).spec
+    with pytest.raises(MienError, match="takes grey pictures, the net that it is to teach coloured ones"):
+        present(spec.model_copy(update={"channels": 3}), tmp_path, teacher)
+    with pytest.raises(MienError, match="has no head with the labels"):
+        present(spec.model_copy(update={"heads": (Head(name="mine", labels=("x", "y")),)}), tmp_path, teacher)
+    assert not list(tmp_path.iterdir())

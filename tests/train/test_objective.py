@@ -82,6 +82,15 @@ def test_what_is_taught_counts_by_the_weight_of_distill_in_each_head() -> None:
         torch.testing.assert_close(learns(LOGITS, ROWS), heads[0] + 0.5 * heads[1])
 
 
+def test_what_is_said_of_this_batch_goes_before_what_was_said_of_the_pictures() -> None:
+    earlier, now = ((random(N, 7, seed=s).softmax(1), random(N, 8, seed=s + 1).softmax(1)) for s in (4, 6))
+    learns, other = (objective(distill={"weight": 0.3, "temperature": 3}) for _ in range(2))
+    learns.teachers, other.teachers = earlier, now
+    said = tuple(answers[ROWS] for answers in now)
+    torch.testing.assert_close(learns(LOGITS, ROWS, said=said), other(LOGITS, ROWS))
+    assert not torch.equal(learns(LOGITS, ROWS, said=said), learns(LOGITS, ROWS))
+
+
 def test_a_training_weighs_its_pictures_by_the_classes_of_the_recipe(bar_set: Dataset, small, tmp_path: Path) -> None:
     recipe = small(loss={"class_balance": "inverse-frequency", "class_weights": {"disgust": 10}})
     rows = bar_set.rows("train")

@@ -129,7 +129,8 @@ def test_two_processes_agree_with_one_and_among_themselves_and_go_on_after_a_bre
     recipe = everything(small, tmp_path)
     plain = {"distill": recipes.DistillConfig(), "phases": (), "train": recipe.train.model_copy(update={"epochs": 1})}
     train(bar_set, recipe.model_copy(update=plain), tmp_path / "teacher", watched())
-    for name, written in (("plain", recipe), ("norms", small(train={"epochs": 1}))):
+    present = {"teachers": [str(tmp_path / "teacher")], "views": "augmented"}
+    for name, written in (("plain", recipe), ("norms", small(train={"epochs": 1}, distill=present))):
         (tmp_path / f"{name}.toml").write_text(tomli_w.dumps(recipes.to_tree(written)))
     train(bar_set, recipe, tmp_path / "one", watched())
     (tmp_path / "worker.py").write_text(WORKER)

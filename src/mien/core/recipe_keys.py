@@ -55,8 +55,10 @@ class DistillConfig(Frozen):
     teachers: tuple[str, ...] = Field(default=(), description="run folders, .safetensors or exported .onnx files")
     weight: Fraction = Field(default=0.7, description="share of the teachers in each head's loss")
     temperature: Positive = Field(default=2, description="at which teachers answer and the net learns")
-    views: Literal["none", "flip", "flip-shift"] = Field(
-        default="flip", description="views of a picture over which a teacher's answers are averaged"
+    views: Literal["none", "flip", "flip-shift", "augmented"] = Field(
+        default="flip",
+        description="views of a picture over which a teacher's answers are averaged, asked once; augmented: asked in "
+        "each step about what the net itself is fed (arXiv 2106.05237)",
     )
 
 

@@ -79,28 +79,26 @@ class TorchAnswerer:
         pixels = np.ascontiguousarray(as_channels(images, self.spec.channels))
         batch = torch.tensor(pixels, device=self._device)
         batch = batch.unsqueeze(1) if batch.ndim == 3 else batch.permute(0, 3, 1, 2)
+        return {name: values.cpu().numpy() for name, values in self.answer(batch).items()}
+
+    def answer(self, batch: Tensor) -> dict[str, Tensor]:
+        """As `probabilities`, of a batch (N, C, H, W) in units of 0–255 on its device, where the answers stay."""
         with evaluating(self._classifier), self._autocast():
             logits = self._classifier(batch)
-        return {
-            head.name: _softmax(values, head.temperature) for head, values in zip(self.spec.heads, logits, strict=True)
-        }
+        heads = zip(self.spec.heads, logits, strict=True)
+        return {head.name: (values.float() / head.temperature).softmax(1) for head, values in heads}
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bf16")
 
 
-def _softmax(logits: Tensor, temperature: float) -> NDArray[np.float32]:
-    probabilities: NDArray[np.float32] = (logits.float() / temperature).softmax(1).cpu().numpy()
-    return probabilities
-
-
 @final
 class OnnxAnswerer:
-    """An exported file on ONNX Runtime; temperatures are part of its graph."""
+    """An exported file on ONNX Runtime, with as many threads as torch has; temperatures are part of its graph."""
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
-        self._predictor = Predictor(path)
+        self._predictor = Predictor(path, threads=torch.get_num_threads())
         self.spec = self._predictor.spec
 
     def probabilities(self, images: Pixels) -> Answers:

@@ -22,7 +22,7 @@ except ImportError:  # where there are no such locks, nobody is kept out
 LOCK = ".lock"
 # All that `train` writes before a folder is a run, under its own or a temporary name.
 _WRITTEN = re.compile(
-    r"\.lock|data\.json|env\.json|weights/resume/state\.safetensors|phases/\d+-(hard|left-out)\.parquet|teachers/\d+\.safetensors"
+    r"\.lock|data\.json|env\.json|weights/resume/state\.safetensors|phases/\d+-(hard|left-out)\.parquet|teachers/\d+\.(safetensors|onnx)"
 )
 Stamp = tuple[int, int]
 

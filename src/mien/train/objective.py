@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import final
 
 import numpy as np
@@ -13,6 +13,9 @@ from torch import Tensor
 from mien.core.recipe import Recipe
 from mien.train import losses
 from mien.train.batches import Pictures
+
+# For each head what teachers say (n, K) of a batch, None where none teaches it.
+Taught = tuple[Tensor | None, ...]
 
 
 @final
@@ -26,6 +29,7 @@ class Objective:
 
     Attributes:
         teachers: for each head the teachers' answers (N, K) at the temperature of `distill`, None without.
+        present: teachers that are asked in each step instead, if any are.
     """
 
     def __init__(
@@ -37,12 +41,19 @@ class Objective:
     ) -> None:
         self.config, self.distill, self.pictures = recipe.loss, recipe.distill, pictures
         self.teachers: Sequence[Tensor | None] = (None, None)
+        self.present: Callable[[Tensor], Taught] | None = None
         self.class_weight: Tensor | None = None
         if class_weights is not None:
             weights = torch.from_numpy(class_weights).to(pictures.labels.device)
             self.class_weight = weights[pictures.labels.clamp_min(0)]
 
-    def __call__(self, logits: tuple[Tensor, ...], rows: Tensor, points: Tensor | None = None) -> Tensor:
+    def said(self, pictures: Tensor) -> Taught | None:
+        """What teachers that are asked in each step say of the batch (n, C, h, w) that is fed; None without them."""
+        return self.present(pictures) if self.present is not None else None
+
+    def __call__(
+        self, logits: tuple[Tensor, ...], rows: Tensor, points: Tensor | None = None, said: Taught | None = None
+    ) -> Tensor:
         """Losses (n,), times the pictures' own weights.
 
         A picture without target for a head adds nothing, so parts of a batch add up.
@@ -51,10 +62,13 @@ class Objective:
             logits: float32, (n, K) for each head.
             rows: positions (n,) in the training set.
             points: (n, 1), uniform in 0–1: what the scheme `probability` draws its targets with.
+            said: see there; None: the answers of `teachers` count, if there are any.
         """
-        loss = self._taught(self._label_loss(logits[0], rows), logits, rows, head=0)
+        if said is None:
+            said = tuple(None if answers is None else answers[rows] for answers in self.teachers)
+        loss = self._taught(self._label_loss(logits[0], rows), logits[0], said[0])
         if self.pictures.votes is not None and len(logits) > 1:
-            votes = self._taught(self._vote_loss(logits[1], rows, points), logits, rows, head=1)
+            votes = self._taught(self._vote_loss(logits[1], rows, points), logits[1], said[1])
             loss = loss + self.config.votes_weight * votes
         return loss * self.pictures.weight[rows]
 
@@ -77,12 +91,11 @@ class Objective:
             targets = drawn(targets, points)
         return losses.soft_cross_entropy(logits, targets)
 
-    def _taught(self, own: Tensor, logits: tuple[Tensor, ...], rows: Tensor, *, head: int) -> Tensor:
-        """A head's own loss and, where it has teachers, their answers, by the weight of `distill`."""
-        teacher = self.teachers[head]
-        if teacher is None:
+    def _taught(self, own: Tensor, logits: Tensor, said: Tensor | None) -> Tensor:
+        """A head's own loss and, where it has teachers, what they said, by the weight of `distill`."""
+        if said is None:
             return own
-        taught = losses.distillation(logits[head], teacher[rows], self.distill.temperature)
+        taught = losses.distillation(logits, said, self.distill.temperature)
         return (1 - self.distill.weight) * own + self.distill.weight * taught
 
 

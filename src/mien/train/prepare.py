@@ -28,6 +28,7 @@ from mien.train.machine import Machine
 from mien.train.objective import Objective
 from mien.train.optim import build_optimiser
 from mien.train.phase_rows import PhaseRows, left_out
+from mien.train.present_teachers import PresentTeachers
 from mien.train.rates import check_parts
 from mien.train.stages import LEFT_OUT, Stages
 from mien.train.start import begin
@@ -151,9 +152,12 @@ def prepare(
     val = load_pictures(data, data.rows("val"), device=device, loss=None, with_votes=with_votes)
     probe = _probe(data, rows, recipe, device, with_votes)
     # Last, since it can take minutes.
-    objective.teachers = taught(
-        data, rows, spec, recipe.distill, folder=run.teachers, machine=machine, kept=not fresh, tell=tell
-    )
+    if recipe.distill.teachers and recipe.distill.views == "augmented":
+        objective.present = PresentTeachers(spec, recipe.distill, folder=run.teachers, machine=machine, kept=not fresh)
+    else:
+        objective.teachers = taught(
+            data, rows, spec, recipe.distill, folder=run.teachers, machine=machine, kept=not fresh, tell=tell
+        )
     parts = Parts(
         recipe=recipe,
         machine=machine,

@@ -118,13 +118,13 @@ class Step:
 
     def _loss(self, logits: tuple[Tensor, ...], fed: Inputs, batch: Batch) -> Tensor:
         """Losses (n,); of two pictures in one both losses, by their shares (arXiv 1710.09412, 1905.04899)."""
-        points = self._points(batch)
-        own = self.objective(logits, fed.rows, points)
+        points, said = self._points(batch), self.objective.said(fed.pictures)
+        own = self.objective(logits, fed.rows, points, said)
         if fed.mixing is None:
             return own
         partners = torch.from_numpy(batch.indices[fed.mixing.partner]).to(fed.rows.device)
         share = torch.from_numpy(fed.mixing.weight).to(fed.rows.device)
-        return own * share + self.objective(logits, partners, points) * (1 - share)
+        return own * share + self.objective(logits, partners, points, said) * (1 - share)
 
     def _points(self, batch: Batch) -> Tensor | None:
         """What the scheme `probability` draws targets with: (n, 1), uniform in 0–1."""

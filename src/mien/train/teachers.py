@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ Tell = Callable[[int, int], None]
 # The heads of a teacher and its answers (n, K) by them.
 _Said = list[tuple[Head, NDArray[np.float32]]]
 _FACTS = "mien-teacher"
+_Values = TypeVar("_Values", Tensor, NDArray[np.float32])
 
 
 def taught(
@@ -65,7 +66,7 @@ def taught(
     if not config.teachers:
         return tuple(None for _ in spec.heads)
     answers = _Asked(data, rows, config, spec.heads, machine, folder, kept).all(tell)
-    by_head = ([_by_label(head, answer) for answer in answers] for head in spec.heads)
+    by_head = ([by_label(head, answer) for answer in answers] for head in spec.heads)
     return tuple(_mean(found, config.temperature, machine.device) for found in by_head)
 
 
@@ -98,7 +99,7 @@ class _Asked:
     def _open(self, name: str) -> Answerer:
         precision: Precision = "bf16" if self.machine.precision == "bf16" else "fp32"
         answerer = open_answerer(Path(name), device=self.machine.device, precision=precision)
-        self._require_labels(answerer)
+        require_labels(answerer, self.heads)
         return answerer
 
     def _asked(self, number: int, answerer: Answerer, done: _Counter) -> _Said:
@@ -111,15 +112,6 @@ class _Asked:
                 save_file(answers, temporary, metadata={_FACTS: json.dumps(facts)})
         self.machine.wait()
         return [(head, answers[head.name]) for head in answerer.spec.heads]
-
-    def _require_labels(self, answerer: Answerer) -> None:
-        """Raise MienError before it is asked when a teacher can teach none of the heads."""
-        known = [set(head.labels) for head in answerer.spec.heads]
-        if not any(set(head.labels) in known for head in self.heads):
-            labels = "; ".join(", ".join(head.labels) for head in self.heads)
-            raise MienError(
-                f"{answerer.name}: has no head with the labels that are to be learned", hint=f"they are: {labels}"
-            )
 
     def _facts(self, name: str) -> dict[str, Any]:
         """What the answers depend on, apart from the teacher's own weights: the run keeps to what was said at first."""
@@ -163,7 +155,17 @@ def _read(path: Path, facts: dict[str, Any]) -> _Said | None:
         return None
 
 
-def _by_label(head: Head, answers: _Said) -> NDArray[np.float32] | None:
+def require_labels(answerer: Answerer, heads: Sequence[Head]) -> None:
+    """Raise MienError when a teacher can teach none of the heads."""
+    known = [set(head.labels) for head in answerer.spec.heads]
+    if not any(set(head.labels) in known for head in heads):
+        labels = "; ".join(", ".join(head.labels) for head in heads)
+        raise MienError(
+            f"{answerer.name}: has no head with the labels that are to be learned", hint=f"they are: {labels}"
+        )
+
+
+def by_label(head: Head, answers: Sequence[tuple[Head, _Values]]) -> _Values | None:
     """The answers of a teacher in the order of a head's labels; None when no head of its has them all and no others."""
     fitting = [(own, values) for own, values in answers if set(own.labels) == set(head.labels)]
     for own, values in sorted(fitting, key=lambda pair: pair[0].name != head.name):
