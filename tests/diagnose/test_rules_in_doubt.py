@@ -215,3 +215,9 @@ def test_validation_that_is_unlike_training_beyond_chance_is_named() -> None:
 def test_validation_that_is_a_copy_of_training_is_reported_of_votes_alone() -> None:
     unlabelled = {"train": dict.fromkeys(NAMES, 0), "val": dict.fromkeys(NAMES, 0)}
     assert "validation-leaked" in names(replace(healthy(), counts=unlabelled, splits=splits(1.0, val=100)))
+
+
+def test_an_epoch_has_the_steps_of_validation_too_where_that_is_trained_on() -> None:
+    large = {"train": {"batch_size": 600}}
+    assert "batch-too-large" in names(replace(healthy(), recipe=recipe(**large)))
+    assert "batch-too-large" not in names(replace(healthy(), recipe=recipe(**large, data={"train_on_val": True})))

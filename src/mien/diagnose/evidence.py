@@ -112,7 +112,8 @@ class Evidence:
 
     @property
     def train_count(self) -> int:
-        return sum(self.counts.get("train", {}).values())
+        """Pictures that are trained on."""
+        return sum(self.counts.get("train", {}).values()) + (self.val_count if self.recipe.data.train_on_val else 0)
 
     @property
     def val_count(self) -> int:
