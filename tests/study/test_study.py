@@ -231,3 +231,10 @@ def test_a_ladder_is_climbed_and_resumed(
     assert "2 finished runs whose snapshots ensemble could average, 3 are asked for" in capsys.readouterr().err
     assert cli([*command, "--set", "train.epochs=3"]) == 2
     assert "another settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("seeds", "words"), [(1, "bars: 1 seed"), (3, "bars: 3 seeds")])
+def test_the_plot_says_how_many_seeds(seeds: int, words: str) -> None:
+    step = {"name": "base", "runs": [{"last_val_accuracy": 0.5}] * seeds}
+    figure = report.plot({"ladder": "bars", "seeds": seeds, "figure": "last_val_accuracy", "steps": [step]})
+    assert figure.axes[0].get_title(loc="left") == words

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from mien.core.files import write_text
 from mien.evaluate.plots import BLUE, GREY, INK, PALE, save
+from mien.page.words import plural
 from mien.train.store import to_csv
 
 Row = dict[str, Any]
@@ -91,5 +92,5 @@ def plot(facts: Row) -> Figure:
     axes.tick_params(colors=INK, labelsize=9, length=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    axes.set_title(f"{facts['ladder']}: {facts['seeds']} seeds", loc="left", fontsize=11, color=INK)
+    axes.set_title(f"{facts['ladder']}: {plural(int(facts['seeds']), 'seed')}", loc="left", fontsize=11, color=INK)
     return figure

@@ -12,6 +12,7 @@ from mien.core.errors import MienError
 from mien.core.files import read_table, write_json
 from mien.core.recipe import Recipe
 from mien.data.dataset import Dataset
+from mien.page.words import plural
 from mien.study import measured
 from mien.study.compare import paired
 from mien.study.ladder import DataRule, Ladder, Planned, plan
@@ -127,7 +128,7 @@ def _rows_before(out: Path, seeds: int, planned: Collection[str]) -> dict[str, R
     others = [name for name in rows if name not in planned]
     if others:
         raise MienError(
-            f"{path}: has {', '.join(others)} with {before['seeds']} seeds, and {seeds} are asked for",
+            f"{path}: has {', '.join(others)} with {plural(int(before['seeds']), 'seed')}, and {seeds} are asked for",
             hint=f"--seeds {before['seeds']}, or all steps: leave out --step",
         )
     return {}
