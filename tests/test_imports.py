@@ -39,7 +39,7 @@ MAY_USE: dict[str, set[str]] = {
     "report": {"core", "page", "data", "evaluate", "explain"},
     "serve": {"core", "faces", "runtime", "video"},
     "train": {"core", "page", "data", "augment", "models", "runtime", "evaluate", "diagnose"},
-    "study": {"core", "data", "models", "evaluate", "train"},
+    "study": {"core", "page", "data", "models", "evaluate", "train"},
     "tune": {"core", "data", "evaluate", "train"},
     "export": {"core", "data", "faces", "models", "runtime", "evaluate", "explain"},
 }
