@@ -15,11 +15,11 @@ from mien.core.errors import MienError
 from mien.core.files import atomic_path
 from mien.core.recipe_keys import DistillConfig
 from mien.core.spec import Head, ModelSpec
-from mien.evaluate.answerer import Answerer, Precision, TorchAnswerer, model_file, open_answerer
+from mien.evaluate.answerer import Answerer, TorchAnswerer, model_file
 from mien.train.losses import soften
 from mien.train.machine import Machine
 from mien.train.objective import Taught
-from mien.train.teachers import by_label, require_labels
+from mien.train.teachers import by_label, open_teacher
 
 
 @final
@@ -44,10 +44,8 @@ class PresentTeachers:
     ) -> None:
         self._heads, self._temperature = spec.heads, config.temperature
         files = [_file(name, folder / str(number), kept=kept) for number, name in enumerate(config.teachers)]
-        precision: Precision = "bf16" if machine.precision == "bf16" else "fp32"
-        self._teachers = [open_answerer(file, device=machine.device, precision=precision) for file in files]
+        self._teachers = [open_teacher(file, spec.heads, machine) for file in files]
         for teacher in self._teachers:
-            require_labels(teacher, spec.heads)
             _require_colours(teacher, spec)
         # All are good before the first is copied; the other processes wait until they may read.
         if machine.is_first:

@@ -86,7 +86,10 @@ class _Asked:
         """What each teacher says. All that have to be asked are opened before the first one is."""
         teachers = self.config.teachers
         known = [_read(self._path(i), self._facts(name)) if self.kept else None for i, name in enumerate(teachers)]
-        opened = [self._open(name) if said is None else None for name, said in zip(teachers, known, strict=True)]
+        opened = [
+            open_teacher(Path(name), self.heads, self.machine) if said is None else None
+            for name, said in zip(teachers, known, strict=True)
+        ]
         found = []
         for number, (said, answerer) in enumerate(zip(known, opened, strict=True)):
             done = _Counter(number * len(self.rows), len(teachers) * len(self.rows), tell)
@@ -95,12 +98,6 @@ class _Asked:
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number}.safetensors"
-
-    def _open(self, name: str) -> Answerer:
-        precision: Precision = "bf16" if self.machine.precision == "bf16" else "fp32"
-        answerer = open_answerer(Path(name), device=self.machine.device, precision=precision)
-        require_labels(answerer, self.heads)
-        return answerer
 
     def _asked(self, number: int, answerer: Answerer, done: _Counter) -> _Said:
         """What a teacher says, which is kept."""
@@ -155,14 +152,17 @@ def _read(path: Path, facts: dict[str, Any]) -> _Said | None:
         return None
 
 
-def require_labels(answerer: Answerer, heads: Sequence[Head]) -> None:
-    """Raise MienError when a teacher can teach none of the heads."""
+def open_teacher(path: Path, heads: Sequence[Head], machine: Machine) -> Answerer:
+    """A teacher, ready to answer. Raises MienError when it is no model or knows none of the heads."""
+    precision: Precision = "bf16" if machine.precision == "bf16" else "fp32"
+    answerer = open_answerer(path, device=machine.device, precision=precision)
     known = [set(head.labels) for head in answerer.spec.heads]
     if not any(set(head.labels) in known for head in heads):
         labels = "; ".join(", ".join(head.labels) for head in heads)
         raise MienError(
             f"{answerer.name}: has no head with the labels that are to be learned", hint=f"they are: {labels}"
         )
+    return answerer
 
 
 def by_label(head: Head, answers: Sequence[tuple[Head, _Values]]) -> _Values | None:
