@@ -18,6 +18,7 @@ from mien.core.labels import FER2013
 from mien.core.rundir import RunDir
 from mien.core.spec import Head, ModelSpec
 from mien.deploy.runtime import INPUT, OUTPUT_PREFIX
+from mien.deploy.shipped import shipped, shipped_file
 from mien.evaluate import tta
 from mien.evaluate.answerer import Pixels, TorchAnswerer, as_channels, evaluating, open_answerer
 from mien.evaluate.predict import predict_probabilities
@@ -237,6 +238,20 @@ def test_a_run_without_the_weights_asked_for_names_those_it_has(run_folder: RunD
     run_folder.last.unlink()
     with pytest.raises(MienError, match="train it for at least one epoch"):
         open_answerer(run_folder.path)
+
+
+@pytest.mark.skipif(not shipped(), reason="no model is shipped")
+def test_a_shipped_model_goes_by_its_name_unless_a_file_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = shipped()[0]
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 48, 48), np.uint8)
+    by_name, by_file = (open_answerer(path).probabilities(pictures) for path in (Path(name), shipped_file(name)))
+    assert all(np.array_equal(by_name[head], by_file[head]) for head in by_file)
+    (tmp_path / name).mkdir()
+    with pytest.raises(MienError, match="not a run folder"):
+        open_answerer(Path(name))
+    with pytest.raises(MienError, match=rf"expression-x: no such run or model\n.*{name}"):
+        open_answerer(Path("expression-x"))
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from mien.core.spec import Head, ModelSpec
 from mien.data import dataset
 from mien.data.dataset import Dataset
 from mien.deploy.export import export_run
+from mien.deploy.shipped import shipped, shipped_file
 from mien.evaluate import tta
 from mien.evaluate.answerer import open_answerer
 from mien.evaluate.predict import predict_probabilities
@@ -151,6 +152,19 @@ def test_a_teacher_that_is_not_there_is_named_before_anything_begins(
     with pytest.raises(MienError, match=r"nowhere\.onnx"):
         train(bar_set, small(distill={"teachers": ["nowhere.onnx"]}), tmp_path / "r", watched())
     assert not (tmp_path / "r" / "recipe.toml").exists()
+
+
+@pytest.mark.skipif(not shipped(), reason="no model is shipped")
+def test_a_shipped_model_teaches_by_its_name(
+    bar_set: Dataset, small, watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = shipped()[0]
+    with pytest.raises(MienError, match="24×24 px, the model takes 48×48"):
+        ask(bar_set, tmp_path, Path(name))
+    recipe = small(distill={"teachers": [name], "views": "augmented"}, train={"epochs": 1})
+    train(bar_set, recipe, tmp_path / "r", watched())
+    assert (tmp_path / "r" / "teachers" / "0.onnx").read_bytes() == shipped_file(name).read_bytes()
 
 
 def test_a_new_start_asks_anew_whatever_an_earlier_one_has_left(

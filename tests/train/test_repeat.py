@@ -293,12 +293,17 @@ def test_what_decides_nothing_may_change_between_two_calls(
     assert len(repeat(bar_set, same, tmp_path, lambda *_: watched(), seeds=2)["runs"]) == 2
 
 
-def test_folds_do_not_begin_with_weights_that_have_seen_them(
-    bar_set: Dataset, short: Recipe, watched, tmp_path: Path
+@pytest.mark.parametrize("key", ["model.start_from", "distill.teachers"])
+def test_folds_learn_nothing_of_weights_that_have_seen_them(
+    bar_set: Dataset, short: Recipe, watched, tmp_path: Path, key: str
 ) -> None:
     repeat(bar_set, short, tmp_path / "seeds", lambda *_: watched(), seeds=1)
-    begun = {"model": short.model.model_copy(update={"start_from": str(tmp_path / "seeds" / "seed-0")})}
-    with pytest.raises(MienError, match="was trained on this set, so on pictures of every fold's val"):
+    seen = str(tmp_path / "seeds" / "seed-0")
+    begun = {
+        "model.start_from": {"model": short.model.model_copy(update={"start_from": seen})},
+        "distill.teachers": {"distill": short.distill.model_copy(update={"teachers": (seen,)})},
+    }[key]
+    with pytest.raises(MienError, match=rf"{key} = .*was trained on this set, so on pictures of every fold's val"):
         repeat(bar_set, short.model_copy(update=begun), tmp_path / "folds", lambda *_: watched(), folds=2)
     assert not (tmp_path / "folds").exists()
     other = replace(bar_set, info=bar_set.info.model_copy(update={"fingerprint": "another"}))

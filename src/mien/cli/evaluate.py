@@ -37,7 +37,7 @@ MOST_COLUMNS, WIDEST = 12, 10
 
 @app.command()
 def command(
-    model: Path = typer.Argument(help="Run folder, .safetensors file or exported .onnx file."),
+    model: Path = typer.Argument(help="Run folder, .safetensors file, exported .onnx file or shipped model."),
     data: Path = typer.Argument(help="Packed data set."),
     split: str = typer.Option("val", help="train, val, test or all."),
     tta: str = typer.Option("none", help="Test-time augmentation: none, flip, flip-shift (= ten-crop)."),

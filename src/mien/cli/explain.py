@@ -43,7 +43,7 @@ COUNTED = {
 
 @app.command()
 def command(
-    model: Path = typer.Argument(help="Run folder, .safetensors file or exported .onnx file."),
+    model: Path = typer.Argument(help="Run folder, .safetensors file, exported .onnx file or shipped model."),
     data: Path | None = typer.Argument(None, help="Packed data set. Default: the run's own."),
     split: str = typer.Option("val", help="train, val or test."),
     only: list[str] = typer.Option([], "--only", help="One part, such as slices or attention; repeatable."),

@@ -52,7 +52,9 @@ class LossConfig(Frozen):
 class DistillConfig(Frozen):
     """Learning from the answers of trained models (arXiv 1503.02531); without teachers it is off."""
 
-    teachers: tuple[str, ...] = Field(default=(), description="run folders, .safetensors or exported .onnx files")
+    teachers: tuple[str, ...] = Field(
+        default=(), description="run folders, .safetensors or exported .onnx files, shipped models"
+    )
     weight: Fraction = Field(default=0.7, description="share of the teachers in each head's loss")
     temperature: Positive = Field(default=2, description="at which teachers answer and the net learns")
     views: Literal["none", "flip", "flip-shift", "augmented"] = Field(

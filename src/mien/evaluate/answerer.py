@@ -16,6 +16,7 @@ from mien.core.errors import MienError
 from mien.core.rundir import RunDir
 from mien.core.spec import ModelSpec
 from mien.deploy.runtime import Predictor
+from mien.deploy.shipped import is_name, shipped, shipped_file
 from mien.models.blocks import eval_mode
 from mien.models.classifier import Classifier
 from mien.models.store import load_classifier
@@ -115,10 +116,10 @@ def open_answerer(
     device: str | torch.device = "cpu",
     precision: Precision = "fp32",
 ) -> Answerer:
-    """A run folder, a `.safetensors` file or an exported `.onnx` file, ready to answer.
+    """A run folder, a `.safetensors` file, an exported `.onnx` file or a shipped model, ready to answer.
 
     Args:
-        path: the folder or file.
+        path: the folder, the file or the shipped model's name.
         weights: which weights of a run folder.
         device: for nets in torch; ONNX Runtime computes on the CPU.
         precision: for nets in torch.
@@ -133,13 +134,18 @@ def open_answerer(
 
 
 def model_file(path: Path, weights: Weights = "best") -> Path:
-    """The weights file of a run folder, or the `.safetensors` or `.onnx` file itself.
+    """The weights file of a run folder, the `.safetensors` or `.onnx` file itself, or a shipped model's by its name.
+
+    A file or folder of that name goes before a shipped model.
 
     Raises:
         MienError: nothing there, not a model, or a run without these weights.
     """
+    if is_name(path) and path.name in shipped():
+        return shipped_file(path.name)
     if not path.exists():
-        raise MienError(f"{path}: no such run or model")
+        known = "".join(f", {name}" for name in shipped())
+        raise MienError(f"{path}: no such run or model", hint=f"give a run folder, a .safetensors or .onnx file{known}")
     if path.is_file() and path.suffix not in (".safetensors", ".onnx"):
         raise MienError(f"{path}: not a model", hint="give a run folder, a .safetensors file or an .onnx file")
     return path if path.is_file() else _weights_of(path, weights)

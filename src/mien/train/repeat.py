@@ -18,6 +18,7 @@ from mien.core.recipe import Recipe
 from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
 from mien.data.redivide import take_fold
+from mien.evaluate.answerer import model_file, open_answerer
 from mien.models.store import read_weights
 from mien.train.checkpoint import Progress
 from mien.train.folds import with_folds
@@ -84,8 +85,8 @@ def repeat(
             recipe, data set or folds.
     """
     _require_sense(recipe, seeds, folds)
-    if folds is not None and recipe.model.start_from:
-        _require_other_pictures(Path(recipe.model.start_from), data)
+    if folds is not None:
+        _require_other_pictures(recipe, data)
     first = Machine(recipe.train).is_first
     facts = {"recipe": recipe.model_dump(mode="json"), "data": data.info.fingerprint, "folds": folds}
     before = _begun(out, facts, recipe)
@@ -117,14 +118,18 @@ def _require_sense(recipe: Recipe, seeds: int, folds: int | None) -> None:
         )
 
 
-def _require_other_pictures(start: Path, data: Dataset) -> None:
-    """Raise MienError where folds would begin with weights of a run on the same set."""
-    _, spec = read_weights(weights_file(start))
-    if spec.provenance.get("data") == data.info.fingerprint:
-        raise MienError(
-            f"model.start_from = {start}: was trained on this set, so on pictures of every fold's val",
-            hint="weights from another set, or no --folds",
-        )
+def _require_other_pictures(recipe: Recipe, data: Dataset) -> None:
+    """Raise MienError where folds would begin with, or be taught by, what was trained on the same set."""
+    start = recipe.model.start_from
+    known = [("model.start_from", start, weights_file(Path(start)))] if start else []
+    known += [("distill.teachers", name, model_file(Path(name))) for name in recipe.distill.teachers]
+    for key, name, file in known:
+        spec = read_weights(file)[1] if file.suffix == ".safetensors" else open_answerer(file).spec
+        if spec.provenance.get("data") == data.info.fingerprint:
+            raise MienError(
+                f"{key} = {name}: was trained on this set, so on pictures of every fold's val",
+                hint="one that was trained on another set, or no --folds",
+            )
 
 
 def _begun(out: Path, facts: Row, recipe: Recipe) -> list[Row] | None:
