@@ -111,9 +111,10 @@ def test_a_batch_of_photos_is_answered_as_they_are_alone(portrait: Path) -> None
 
 
 def test_from_which_probability_on_answers_count_can_be_said(told: Callable[..., Any], portrait: Path) -> None:
-    sure = told("predict", portrait)["predictions"][0]
+    asked = ("predict", portrait, "--head", "fer2013")  # which is sure of the smile, but not above 0.999
+    sure = told(*asked)["predictions"][0]
     assert not sure["unsure"]
-    unsure = told("predict", portrait, "--unsure-below", 0.999)["predictions"][0]
+    unsure = told(*asked, "--unsure-below", 0.999)["predictions"][0]
     assert unsure == {**sure, "unsure": True}
     assert Predictor(unsure_below=0.9).spec.abstain_below == 0.9
     with pytest.raises(MienError, match=r"unsure below a probability, 0 to 1, not below 90"):

@@ -116,6 +116,7 @@ def test_the_example_of_an_answer_is_a_true_one(client: TestClient) -> None:
     assert found.model == told.model
     [[one], [other]] = [answer.pictures[0].faces for answer in (found, told)]
     assert [*one.box.model_dump().values()] == pytest.approx([*other.box.model_dump().values()], abs=1)
+    assert one.label == other.label
     assert one.probabilities == pytest.approx(other.probabilities, abs=0.02)
 
 
