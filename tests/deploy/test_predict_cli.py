@@ -15,7 +15,7 @@ from deploy_toys import Linear, structured
 from PIL import Image
 
 from mien.cli.app import run as mien
-from mien.core.labels import FER2013, FERPLUS8
+from mien.core.labels import FER2013, FERPLUS8, LabelSet
 from mien.data import dataset
 
 COLUMNS = ["source", "face", "label", "probability", "unsure", "left", "top", "right", "bottom", "score"]
@@ -55,7 +55,7 @@ def read_csv(path: Path) -> list[list[str]]:
 def test_a_folder_is_answered_in_order_of_names(model: Linear, faces: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert mien(["predict", str(faces), "--model", str(model.path), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["model"] == str(model.path)
+    assert (told["model"], told["head"]) == (str(model.path), "fer2013")
     assert told["failed"] == []
     assert [p["source"] for p in told["predictions"]] == [str(faces / name) for name in SORTED]
     for p in told["predictions"]:
@@ -121,6 +121,27 @@ def test_a_submission_holds_stems_and_class_numbers(model: Linear, faces: Path, 
     assert "0007" in out.read_text(encoding="utf-8")
 
 
+def test_a_submission_of_a_packed_set_is_in_its_ids_whatever_head_answers_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Linear(tmp_path / "two.onnx", [FER2013, FERPLUS8], default_head="ferplus8")
+    table = dataset.make_table(
+        label=np.full(6, -1), split=np.full(6, "test"), source=[f"test.csv#{i}" for i in range(6)], images=FACES
+    )
+    for name, labels in (("own", FER2013), ("pets", LabelSet(name="pets", names=("cat", "dog")))):
+        dataset.save(tmp_path / name, FACES, table, dataset.describe(name, labels, FACES, table))
+    out = tmp_path / "submission.csv"
+    asked = ["predict", "--model", str(model.path), "--submission", str(out)]
+    for paths, head, names in (
+        (["own"], "fer2013", FER2013.names),
+        (["own", "--head", "ferplus8"], "ferplus8", FERPLUS8.names),
+        (["pets"], "ferplus8", FERPLUS8.names),  # of whose labels the model knows none
+    ):
+        assert mien([*asked, str(tmp_path / paths[0]), *paths[1:]]) == 0
+        assert [int(row[1]) for row in read_csv(out)[1:]] == model.answers(FACES, head).argmax(1).tolist()
+        assert f"{out}: 0 {names[0]}, 1 {names[1]}, " in capsys.readouterr().err
+
+
 def test_a_submission_with_equal_ids_is_refused_before_predicting(
     model: Linear, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,7 +180,7 @@ def test_a_packed_set_without_labels_becomes_a_submission_by_row_numbers(
         (["absent.png"], "absent.png: no such file or folder"),
         (["empty"], "no pictures in this folder"),
         (["a.png", "--labels", "fer2014"], "did you mean 'fer2013'"),
-        (["a.png", "--model", "absent.onnx"], "no such model"),
+        (["a.png", "--model", "absent.onnx"], "no such run or model"),
         (["a.png", "--batch-size", "0"], "batch-size"),
         (["a.png", "--split", "nonsense"], "--split nonsense: none of these is a packed data set"),
         (["a.png", "--csv", "b"], "b: is a folder"),

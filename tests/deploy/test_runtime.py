@@ -225,7 +225,7 @@ def test_probabilities_takes_pictures_of_the_right_size_only(linear: MakeLinear,
     ("wanted", "message"),
     [
         ({"labels": "fer2014"}, "did you mean 'fer2013'"),
-        ({"head": "votes"}, "no head 'votes'\n.*heads: fer2013"),
+        ({"head": "votes"}, "no head 'votes'\n.*known: fer2013"),
         ({"labels": LabelSet(name="pets", names=("cat", "dog"))}, "knows none of the labels cat, dog"),
         ({"batch_size": 0}, "at least 1"),
     ],
@@ -341,7 +341,7 @@ def test_a_model_is_a_file_a_run_or_the_one_that_comes_with_mien(
     run = tmp_path / "run"
     (run / "weights").mkdir(parents=True)
     for wrong, message in [
-        (tmp_path / "absent.onnx", "no such model"),
+        (tmp_path / "absent.onnx", "no such run or model"),
         (run, "not a run folder"),
         (run / "weights" / "best.safetensors", "mien export RUN"),
     ]:

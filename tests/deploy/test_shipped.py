@@ -97,15 +97,16 @@ def test_every_verb_says_that_none_is_shipped(
 
 
 def test_a_name_that_is_not_shipped_is_answered_with_those_that_are(weights: Path) -> None:
-    with pytest.raises(MienError, match="without a trained model, so none is called 'expression-s'"):
+    with pytest.raises(MienError, match=r"expression-s: no such run or model\n.*without a trained model"):
         model_file(Path("expression-s"))
-    Linear(weights / "expression-s.onnx", [FER2013])
-    with pytest.raises(MienError, match=r"unknown shipped model 'expression-l'\n.*expression-s"):
-        model_file(Path("expression-l"))
-    with pytest.raises(MienError, match=r"unknown shipped model 'zzz'\n.*known: expression-s"):
-        model_file(Path("zzz"))
-    with pytest.raises(MienError, match=r"absent\.onnx: no such model\n.*expression-s"):
-        model_file(Path("absent.onnx"))
+    for name in ("expression-m", "expression-s"):
+        Linear(weights / f"{name}.onnx", [FER2013])
+    for name, meant in (("expression-l", "s"), ("Expression-M", "m")):
+        with pytest.raises(MienError, match=rf"{name}: no such run or model\n  → did you mean 'expression-{meant}'\?"):
+            model_file(Path(name))
+    for name in ("zzz", "absent.onnx", "runs/expression-l"):
+        with pytest.raises(MienError, match=rf"{name}: no such run or model\n.*: expression-m, expression-s$"):
+            model_file(Path(name))
 
 
 def test_prediction_needs_no_model_once_one_is_shipped(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,6 +121,10 @@ def test_the_default_head_answers_unless_labels_or_another_head_are_asked_for(we
     predictor = Predictor(model.path)
     assert predictor.label_names() == FERPLUS8.names
     assert predictor.label_names(labels="fer2013") == predictor.label_names(head="fer2013") == FER2013.names
+    assert predictor.label_names(head="ferplus8", labels="fer2013") == FER2013.names
+    assert [predictor.head_name(), predictor.head_name(labels="fer2013")] == ["ferplus8", "fer2013"]
+    with pytest.raises(MienError, match=r"no head 'FER2013'\n.*did you mean 'fer2013'"):
+        predictor.head_name(head="FER2013")
     assert Predictor(Linear(weights / "two.onnx", [FER2013, FERPLUS8]).path).label_names() == FER2013.names
 
 

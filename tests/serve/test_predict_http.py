@@ -115,6 +115,23 @@ def test_another_label_set_can_be_asked_for(client: TestClient, toys: SimpleName
     assert list(picture["faces"][0]["probabilities"]) == list(FERPLUS8.names)
 
 
+def test_a_head_can_be_asked_for_and_its_answer_in_other_labels(
+    client: TestClient, toys: SimpleNamespace, predictor: Predictor, detector: Any
+) -> None:
+    told = client.get("/v1/model").json()
+    assert told["head"] == "fer2013"
+    assert told["heads"] == {head.name: list(head.labels) for head in predictor.spec.heads}
+    data = toys.photo()
+    for query in ({"head": "ferplus8"}, {"head": "ferplus8", "labels": "fer2013"}):
+        [own, *_] = PhotoReader(predictor, detector=detector, **query).read(data)
+        [face, *_] = send(client, data, **query).json()["pictures"][0]["faces"]
+        assert face["probabilities"] == pytest.approx(own.probabilities, abs=1e-6)
+        assert len(face["probabilities"]) == (7 if "labels" in query else 8)
+    error = the_error(send(client, data, head="ferplus"), 422, "invalid_parameter")
+    assert "no head 'ferplus'" in error["message"]
+    assert error["hint"] == "did you mean 'ferplus8'?"
+
+
 def test_a_photo_on_its_side_is_answered_upright(client: TestClient, toys: SimpleNamespace) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

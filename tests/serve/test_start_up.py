@@ -24,7 +24,7 @@ Make = Callable[..., SimpleNamespace]
     [
         (["--host", "0.0.0.0"], "API key"),
         (["--host", "10.1.2.3", "--allow-host", "a.example"], "API key"),
-        (["--model", "nowhere.onnx"], "no such model"),
+        (["--model", "nowhere.onnx"], "no such run or model"),
         (["--api-key-file", "nowhere"], "cannot be read"),
     ],
 )

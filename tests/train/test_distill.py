@@ -21,7 +21,7 @@ from mien.data.dataset import Dataset
 from mien.deploy.export import export_run
 from mien.deploy.shipped import shipped, shipped_file
 from mien.evaluate import tta
-from mien.evaluate.answerer import open_answerer
+from mien.evaluate.answerer import model_file, open_answerer
 from mien.evaluate.predict import predict_probabilities
 from mien.models.classifier import centre_crop
 from mien.models.store import read_weights, save_weights
@@ -181,7 +181,7 @@ def test_a_new_start_asks_anew_whatever_an_earlier_one_has_left(
     monkeypatch.setattr("mien.train.teachers.open_answerer", opened)
     for kept in (True, True, False):
         taught(bar_set, rows, spec, config, folder=tmp_path, machine=machine, kept=kept)
-    assert asked == [teacher, teacher]
+    assert asked == [model_file(teacher)] * 2
 
 
 def test_no_teacher_is_asked_before_all_are_found_and_validation_is_there(

@@ -9,7 +9,9 @@ import typer
 
 Model = Annotated[Path | None, typer.Option("--model", "-m", help="Exported .onnx file, run or name; else mien's own.")]
 Labels = Annotated[str | None, typer.Option(help="Label set to answer in: fer2013, ferplus8, fer5 …")]
-HeadName = Annotated[str | None, typer.Option(help="Head to ask; else the one that fits the labels.")]
+HeadName = Annotated[
+    str | None, typer.Option(help="Head to ask; else the one that fits --labels, without them the model's default.")
+]
 UnsureBelow = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="Mark answers less probable than this as unsure; else as the model says."),

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import typer
 
 from mien.cli.options import HeadName, Labels, Model, Threads, UnsureBelow
-from mien.cli.output import UNREAD, Reader, progress
+from mien.cli.output import UNREAD, Reader, harmless, progress
 from mien.cli.predict_output import Drawings, json_object, table, while_read
 from mien.cli.writable import check_file, check_folder
 from mien.core.errors import MienError, MissingExtraError
+from mien.core.labels import LabelSet
+from mien.core.spec import ModelSpec
 from mien.deploy.answers import Sink, check_distinct, csv_answers, submission_answers
 from mien.deploy.photos import Looked, PhotoReader
 from mien.deploy.pictures import Picture, picture_files
@@ -56,7 +60,9 @@ def command(
     csv: Path | None = typer.Option(None, help="Write every probability to this file."),
     draw: Path | None = typer.Option(None, help="Write the pictures with their faces marked into this folder."),
     submission: Path | None = typer.Option(
-        None, help="Write id,label to this file: row number or file name without its ending, and the class from 0."
+        None,
+        help="Write id,label to this file: row number or file name without its ending, and the class from 0, of packed"
+        " sets by their own labels.",
     ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON object."),
 ) -> None:
@@ -70,23 +76,34 @@ def command(
     if draw:
         check_folder(draw)
     predictor = Predictor(model, threads=threads, unsure_below=unsure_below)
-    names = predictor.label_names(labels=labels, head=head)
+    wanted = _labels_of_sets(paths, predictor.spec) if submission and labels is None and head is None else labels
+    names = predictor.label_names(labels=wanted, head=head)
     failures: dict[str, str] = {}
     asked = _asked(paths, split, failures)
     if draw:
         _check_apart(asked, draw)
     find = _one_each(faces, asked) if submission else faces
     detector = None if find is Find.crop else _detector(detect_size, min_score, threads)
-    reader = PhotoReader(predictor, detector=detector, find=find.value, labels=labels, head=head)
+    reader = PhotoReader(predictor, detector=detector, find=find.value, labels=wanted, head=head)
     whoever = Reader()
-    shown = json_object(predictor.path, failures) if as_json else table([a.source for a in asked], names, failures)
+    facts = {"model": str(predictor.path), "head": predictor.head_name(labels=wanted, head=head)}
+    shown = json_object(facts, failures) if as_json else table([a.source for a in asked], names, failures)
     files = [csv_answers(csv, names)] if csv else []
     files += [submission_answers(submission, names)] if submission else []
     # Files are written to the end even where nobody reads what is printed; without any there is nobody to go on for.
     sinks = [*files, while_read(shown, whoever) if files or draw else shown]
     with ExitStack() as stack:
         _tell(_looked(reader, asked, failures, batch_size), [stack.enter_context(sink) for sink in sinks], asked, draw)
+    if submission:
+        typer.echo(f"mien: {harmless(str(submission))}: {', '.join(f'{i} {n}' for i, n in enumerate(names))}", err=True)
     raise typer.Exit(UNREAD if whoever.gone else 1 if failures else 0)
+
+
+def _labels_of_sets(paths: Sequence[Path], spec: ModelSpec) -> LabelSet | None:
+    """The labels of the packed sets, whose ids a submission is in; None where they differ or the model knows none."""
+    found = {_packed().packed_labels(path) for path in paths if _is_packed(path)}
+    labels = found.pop() if len(found) == 1 else None
+    return labels if labels is not None and spec.best_head(labels)[1] else None
 
 
 def _asked(paths: Sequence[Path], split: str | None, failures: dict[str, str]) -> list[_Asked]:
@@ -117,13 +134,17 @@ def _pictures(path: Path, split: str | None, failures: dict[str, str]) -> Iterat
         inside = path.resolve().name if path.is_dir() else None
         files = picture_files([path], on_error=lambda name, error: failures.update({name: error.message}))
         return (_Asked(str(file), file, _drawn(file, path, inside)) for file in files)
-    try:  # deliberately here: only packed sets need pyarrow, which the plain installation has not
-        from mien.deploy.packed import packed_pictures
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "pyarrow", "train") from None
-    named = packed_pictures(path, split=split)
+    named = _packed().packed_pictures(path, split=split)
     inside = path.resolve().name
     return (_Asked(name, pixels, Path(inside, f"{name.replace('/', '_')}.png")) for name, pixels in named)
+
+
+def _packed() -> ModuleType:
+    """What reads packed sets: loaded for these alone, since it needs pyarrow, which the plain installation has not."""
+    try:
+        return import_module("mien.deploy.packed")
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "pyarrow", "train") from None
 
 
 def _is_packed(path: Path) -> bool:

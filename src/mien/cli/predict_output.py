@@ -82,10 +82,13 @@ def _runner_up(face: Face) -> str:
 
 
 @contextmanager
-def json_object(model: Path, failures: Failures) -> Iterator[Sink]:
-    """Takes photos and prints one JSON object, a prediction a line as they come: nothing is kept for the end."""
+def json_object(facts: Mapping[str, str], failures: Failures) -> Iterator[Sink]:
+    """Takes photos and prints one JSON object, a prediction a line as they come: nothing is kept for the end.
+
+    Before them stand `facts`: the model and the head that answers.
+    """
     write = sys.stdout.write
-    begin = f'{{\n"model": {dumped(str(model))},\n"predictions": ['
+    begin = "{\n" + "".join(f"{dumped(key)}: {dumped(value)},\n" for key, value in facts.items()) + '"predictions": ['
     empty: list[str] = []
     comma = f"{begin}\n"
 

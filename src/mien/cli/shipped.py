@@ -11,8 +11,13 @@ from rich.table import Table
 from mien.cli.output import console, print_json
 from mien.core.errors import MienError
 from mien.deploy.card_data import Card, Figure, card_path, read_card, to_json
+from mien.deploy.runtime import Predictor
 from mien.deploy.shipped import folder, shipped, shipped_file
 
+_KEY = (
+    "head: that answers when none is asked for; labels: those of FER2013; TTA: the same with flips × shifts; in %, "
+    "each head by its own labels, on the split that the card names. mien shipped NAME prints the card"
+)
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -33,7 +38,7 @@ def command(
         print_json({"folder": str(folder()), "models": [_facts(*item) for item in cards.items()]})
     elif cards:
         console.print(_table(cards))
-        console.print("\nin %, on the split the card names; mien shipped NAME prints the card", style="dim")
+        console.print(f"\n{_KEY}", style="dim")
     else:
         console.print("this mien comes without a trained model: train one, and give --model FILE or RUN")
 
@@ -57,6 +62,7 @@ def _facts(name: str, card: Card | None) -> dict[str, Any]:
     """A model for machines: its file, and the card without recipe and classes."""
     model = shipped_file(name)
     facts: dict[str, Any] = {"name": name, "file": str(model), "bytes": model.stat().st_size, "accuracy": {}}
+    facts["head"] = Predictor(model, threads=1).spec.head().name
     if card is None:
         return facts
     scores = {f"{f.scored_on}/{f.tta}": f.overall.model_dump() for f in card.measured.figures}
@@ -70,26 +76,26 @@ def _facts(name: str, card: Card | None) -> dict[str, Any]:
 
 def _table(cards: dict[str, Card | None]) -> Table:
     table = Table(box=None, pad_edge=False)
-    table.add_column("model")
-    for column in ("MB", "numbers", "labels", "with flips × shifts", "leak-free", "FER+"):
+    table.add_column("model", no_wrap=True)
+    table.add_column("head", no_wrap=True)
+    for column in ("MB", "numbers", "labels", "TTA", "leak-free", "FER+", "leak-free"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, card in cards.items():
-        size = f"{shipped_file(name).stat().st_size / 1e6:.2f}"
-        table.add_row(name, size, *(_figures(card) if card else ["no card", *["–"] * 4]))
+        file = shipped_file(name)
+        head, size = Predictor(file, threads=1).spec.head().name, f"{file.stat().st_size / 1e6:.2f}"
+        table.add_row(name, head, size, *(_figures(card) if card else ["no card", *["–"] * 5]))
     return table
 
 
 def _figures(card: Card) -> list[str]:
     measured = card.measured
-    plain = measured.of("labels")
-    leak_free = None if plain is None else plain.leak_free
-    return [
-        card.precision,
-        _percent(plain),
-        _percent(measured.of("labels", "flip-shift")),
-        "–" if leak_free is None else f"{100 * leak_free.accuracy:.1f}",
-        _percent(measured.of("ferplus")),
-    ]
+    labels, votes = measured.of("labels"), measured.of("ferplus")
+    by_labels = [_percent(labels), _percent(measured.of("labels", "flip-shift")), _leak_free(labels)]
+    return [card.precision, *by_labels, _percent(votes), _leak_free(votes)]
+
+
+def _leak_free(figure: Figure | None) -> str:
+    return "–" if figure is None or figure.leak_free is None else f"{100 * figure.leak_free.accuracy:.1f}"
 
 
 def _percent(figure: Figure | None) -> str:

@@ -36,10 +36,19 @@ _LISTED, _NEAREST = 30, 5
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> MienError:
     """An error for a name that is not among the known ones: with the nearest of them, else all, else some of many."""
+    return MienError(f"unknown {kind} {name!r}", hint=nearest(name, known))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What may have been meant by a name that is not among the known ones, in whatever case.
+
+    >>> nearest("FER2013", ["ferplus8", "fer2013"]), nearest("x", ["ferplus8", "fer2013"])
+    ("did you mean 'fer2013'?", 'known: fer2013, ferplus8')
+    """
     names = sorted(known)
-    near = get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else _listed(name, names)
-    return MienError(f"unknown {kind} {name!r}", hint=hint)
+    folded = {own.casefold(): own for own in reversed(names)}
+    near = get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
+    return f"did you mean {folded[near[0]]!r}?" if near else _listed(name, names)
 
 
 def _listed(name: str, names: list[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from mien.core.errors import MienError
+from mien.core.errors import MienError, nearest
 from mien.core.invalid import invalid
 from mien.core.labels import LabelSet, identify, mapping
 
@@ -104,7 +104,7 @@ class ModelSpec(Frozen):
         for head in self.heads:
             if head.name == wanted:
                 return head
-        raise MienError(f"the model has no head {wanted!r}", hint=f"heads: {', '.join(h.name for h in self.heads)}")
+        raise MienError(f"the model has no head {wanted!r}", hint=nearest(wanted, (head.name for head in self.heads)))
 
     @property
     def input_side(self) -> tuple[int, int]:

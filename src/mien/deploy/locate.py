@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mien.core.errors import MienError, command
 from mien.core.rundir import RunDir
-from mien.deploy.shipped import is_name, shipped, shipped_file
+from mien.deploy.shipped import is_name, no_such, shipped, shipped_file
 
 
 def model_file(model: Path | None = None) -> Path:
@@ -17,15 +17,16 @@ def model_file(model: Path | None = None) -> Path:
     Raises:
         MienError: nothing there, a run that was not exported, weights that are not for prediction.
     """
-    if model is None or is_name(model):
-        return shipped_file(None if model is None else model.name)
+    if model is None:
+        return shipped_file()
+    if is_name(model) and model.name in shipped():
+        return shipped_file(model.name)
     if model.is_dir():
         return _of_run(RunDir(model).require())
     if model.suffix == ".safetensors":
         raise MienError(f"{model}: training weights, not an exported model", hint="mien export RUN writes one")
     if not model.is_file():
-        names = "".join(f", {name}" for name in shipped())
-        raise MienError(f"{model}: no such model", hint=f"give an .onnx file or the folder of an exported run{names}")
+        raise no_such(model, "an .onnx file, the folder of an exported run")
     return model
 
 

@@ -7,8 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.core.labels import LabelSet
 from mien.data.dataset import load
 from mien.deploy.pictures import Named
+
+
+def packed_labels(path: Path) -> LabelSet:
+    """The label set of a packed set. Raises MienError when it is none."""
+    return load(path).labels
 
 
 def packed_pictures(path: Path, *, split: str | None = None) -> Iterator[Named]:

@@ -65,7 +65,8 @@ class Predictor:
     """An exported model, ready to answer; one may be shared by many threads.
 
     Args:
-        model: a file of `mien export`, the folder of an exported run, or None for the model that comes with mien.
+        model: a file of `mien export`, the folder of an exported run, the name of a model that comes with mien, or None
+            for the first of these.
         threads: that one answer may use; None leaves it to ONNX Runtime (one for each physical core).
         unsure_below: answers less probable than this, 0 to 1, are marked unsure; None: the file says it, if it does.
 
@@ -112,7 +113,7 @@ class Predictor:
         Args:
             pictures: what to look at, or pairs of a name and a picture.
             labels: the label set to answer in, by name or itself; None: that of the head.
-            head: the head to ask; None: the one that fits `labels` best, else the first.
+            head: the head to ask; None: the one that fits `labels` best, without them `spec.default_head`.
             batch_size: pictures at a time; the answers do not depend on it.
 
         Raises:
@@ -179,6 +180,10 @@ class Predictor:
             MienError: unknown labels or head.
         """
         return _choose(self.spec, labels, head).labels.names
+
+    def head_name(self, *, labels: str | LabelSet | None = None, head: str | None = None) -> str:
+        """The head that `predict` would ask. Raises MienError as `label_names` does."""
+        return _choose(self.spec, labels, head).head.name
 
     def probabilities(self, pixels: Pixels, *, batch_size: int = BATCH_SIZE) -> dict[str, Probabilities]:
         """Calibrated probabilities by head name, float32 (N, K), for pictures that have the model's size already.

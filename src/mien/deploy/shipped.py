@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mien.core.errors import MienError, unknown_name
+from mien.core.errors import MienError, nearest, unknown_name
 
 # Which one answers when none is named: the first of these that is there.
 PREFERRED = ("expression-m", "expression-s")
@@ -36,6 +36,15 @@ def shipped_file(name: str | None = None) -> Path:
     if name is not None and name not in names:
         raise unknown_name("shipped model", name, names)
     return folder() / f"{name or names[0]}.onnx"
+
+
+def no_such(model: Path, kinds: str) -> MienError:
+    """An error for what is neither a file or folder nor a shipped model: with the nearest name, else with `kinds`."""
+    names = shipped()
+    hint = nearest(model.name, names) if names and is_name(model) else ""
+    if not hint.startswith("did"):
+        hint = f"give {kinds}" + (f", or a shipped model: {', '.join(names)}" if names else f"; {_NONE_SHIPPED}")
+    return MienError(f"{model}: no such run or model", hint=hint)
 
 
 def is_name(model: Path) -> bool:

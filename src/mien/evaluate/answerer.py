@@ -16,7 +16,7 @@ from mien.core.errors import MienError
 from mien.core.rundir import RunDir
 from mien.core.spec import ModelSpec
 from mien.deploy.runtime import Predictor
-from mien.deploy.shipped import is_name, shipped, shipped_file
+from mien.deploy.shipped import is_name, no_such, shipped, shipped_file
 from mien.models.blocks import eval_mode
 from mien.models.classifier import Classifier
 from mien.models.store import load_classifier
@@ -144,8 +144,7 @@ def model_file(path: Path, weights: Weights = "best") -> Path:
     if is_name(path) and path.name in shipped():
         return shipped_file(path.name)
     if not path.exists():
-        known = "".join(f", {name}" for name in shipped())
-        raise MienError(f"{path}: no such run or model", hint=f"give a run folder, a .safetensors or .onnx file{known}")
+        raise no_such(path, "a run folder, a .safetensors or .onnx file")
     if path.is_file() and path.suffix not in (".safetensors", ".onnx"):
         raise MienError(f"{path}: not a model", hint="give a run folder, a .safetensors file or an .onnx file")
     return path if path.is_file() else _weights_of(path, weights)

@@ -16,13 +16,13 @@ OTHER = "of other weights, or other temperatures, than the run has now"
 
 
 def bound(path: Path, weights: Weights = "best") -> dict[str, str]:
-    """What metrics.json says of the weights that answered: which of a run's, and their digest.
+    """What metrics.json says of the weights that answered: their digest, and of a run which they are.
 
     Raises:
         MienError: as `model_file`.
     """
     found = digest(model_file(path, weights))
-    return {"which": weights, "tensors": found.tensors, "answers": found.answers}
+    return ({"which": weights} if path.is_dir() else {}) | {"tensors": found.tensors, "answers": found.answers}
 
 
 def which(facts: Mapping[str, Any]) -> str:

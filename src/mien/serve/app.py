@@ -16,7 +16,7 @@ from mien import __version__
 from mien.deploy.photos import Find
 from mien.serve import page
 from mien.serve.calm import Calm
-from mien.serve.describe import DESCRIPTION, METRICS_ANSWER, PREDICT_ANSWER, PREDICT_BODY, describe_keys
+from mien.serve.describe import DESCRIPTION, METRICS_ANSWER, PREDICT_ANSWER, PREDICT_BODY, describe_heads, describe_keys
 from mien.serve.engine import Engine, Way
 from mien.serve.guard import Guard
 from mien.serve.handlers import handle_errors
@@ -39,6 +39,10 @@ FindQuery = Annotated[
     ),
 ]
 LabelsQuery = Annotated[LabelSetName | None, Query(description="label set to answer in; else the model's own")]
+HeadQuery = Annotated[
+    str | None,
+    Query(max_length=64, description="head to ask (`/v1/model` names them); else the one that fits `labels`"),
+]
 SmoothQuery = Annotated[
     float, Query(ge=0, le=10, description="after so many seconds, what was seen before counts 1/e; 0 smooths nothing")
 ]
@@ -73,6 +77,7 @@ def create_app(engine: Engine, settings: Settings) -> ASGIApp:
     app.include_router(routes)
     page.mount(app)
     handle_errors(app)
+    describe_heads(app, [head.name for head in engine.predictor.spec.heads])
     if settings.access.keys:
         describe_keys(app)
     return _wrapped(app, service, settings)
@@ -114,12 +119,18 @@ ServiceOf = Annotated[Service, Depends(_service)]
     ),
     openapi_extra={"requestBody": PREDICT_BODY},
 )
-async def predict(request: Request, service: ServiceOf, find: FindQuery = "auto", labels: LabelsQuery = None) -> Answer:
+async def predict(
+    request: Request,
+    service: ServiceOf,
+    find: FindQuery = "auto",
+    labels: LabelsQuery = None,
+    head: HeadQuery = None,
+) -> Answer:
     """One picture as the body, or several as the files of a form. Nothing of them is stored or logged."""
     with service.budget.share() as share:
         pictures = await read_pictures(request, share, service.limits)
         numbers = range(1, len(pictures) + 1) if len(pictures) > 1 else [None]
-        way = Way(find, labels)
+        way = Way(find, labels, head)
         asked = [service.asked(data, way, number=n) for n, data in zip(numbers, pictures, strict=True)]
         photos = await _unless_gone(request, service.answer(asked))
     return Answer(model=service.engine.name, pictures=[PictureAnswer.of(photo) for photo in photos])
@@ -138,6 +149,8 @@ async def model(service: ServiceOf) -> ModelAnswer:
         model=service.engine.name,
         architecture=spec.architecture,
         labels=list(spec.head().labels),
+        head=spec.head().name,
+        heads={head.name: list(head.labels) for head in spec.heads},
         unsure_below=spec.abstain_below,
         max_body_bytes=limits.body_bytes,
         max_pixels=limits.pixels,
@@ -176,12 +189,16 @@ async def metrics(service: ServiceOf) -> Response:
 
 @routes.websocket("/v1/stream")
 async def stream(
-    socket: WebSocket, find: FindQuery = "detect", labels: LabelsQuery = None, smooth_s: SmoothQuery = 0.5
+    socket: WebSocket,
+    find: FindQuery = "detect",
+    labels: LabelsQuery = None,
+    head: HeadQuery = None,
+    smooth_s: SmoothQuery = 0.5,
 ) -> None:
     """Frames in, answers out."""
     service: Service = socket.app.state.service
     calm = Calm(service.engine.predictor.spec, smooth_s=smooth_s)
-    await Stream(socket, service, Way(find, labels), calm).run()
+    await Stream(socket, service, Way(find, labels, head), calm).run()
 
 
 async def _unless_gone(request: Request, answer: Coroutine[Any, Any, T]) -> T:

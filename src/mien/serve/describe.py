@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -83,6 +84,13 @@ _EXAMPLE = {
 }
 PREDICT_ANSWER: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"example": _EXAMPLE}}}}
 METRICS_ANSWER: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+
+
+def describe_heads(app: FastAPI, heads: Sequence[str]) -> None:
+    """Name the heads that may be asked for: they are the model's, which no annotation knows."""
+    for parameter in app.openapi()["paths"]["/v1/predict"]["post"]["parameters"]:
+        if parameter["name"] == "head":
+            parameter["schema"]["anyOf"][0] = {"type": "string", "enum": [*heads]}
 
 
 def describe_keys(app: FastAPI) -> None:

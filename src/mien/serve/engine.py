@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image
 
 from mien.core.errors import MienError
-from mien.core.labels import KNOWN
 from mien.core.picture import Pixels, decode
 from mien.deploy.photos import Find, Photo, PhotoReader
 from mien.deploy.runtime import Predictor
@@ -22,10 +21,11 @@ from mien.serve.wire import LabelSetName
 
 
 class Way(NamedTuple):
-    """How faces are found in a picture, and the label set to answer in (None: the model's own)."""
+    """How faces are found in a picture, the label set to answer in (None: the head's), and the head (None: by that)."""
 
     find: Find = "auto"
     labels: LabelSetName | None = None
+    head: str | None = None
 
 
 class Asked(NamedTuple):
@@ -88,9 +88,9 @@ class Engine:
         """Of the model, as in every answer."""
         return self.predictor.name
 
-    def knows(self, labels: LabelSetName) -> bool:
-        """Whether the model has any of the labels of a set."""
-        return self.predictor.spec.best_head(KNOWN[labels])[1] > 0
+    def check_way(self, way: Way) -> None:
+        """Raise MienError where the model has no such head, or none of the labels."""
+        self.predictor.head_name(labels=way.labels, head=way.head)
 
     def detector_of_stream(self) -> Detector | None:
         """A detector for the frames of one stream, in their order; None where streams have none of their own."""
@@ -132,12 +132,14 @@ class Engine:
         return [RuntimeError("a picture was left out") if result is None else result for result in results]
 
     def _reader(self, asked: Asked) -> PhotoReader:
-        way = asked.way
         if asked.detector is not None:
-            return PhotoReader(self.predictor, detector=asked.detector, find=way.find, labels=way.labels)
-        if way not in self._readers:
-            self._readers[way] = PhotoReader(self.predictor, detector=self._detector, find=way.find, labels=way.labels)
-        return self._readers[way]
+            return self._made(asked.way, asked.detector)
+        if asked.way not in self._readers:
+            self._readers[asked.way] = self._made(asked.way, self._detector)
+        return self._readers[asked.way]
+
+    def _made(self, way: Way, detector: Detector) -> PhotoReader:
+        return PhotoReader(self.predictor, detector=detector, find=way.find, labels=way.labels, head=way.head)
 
     def _decoded(
         self, batch: Sequence[Asked], members: Sequence[int], results: list[Photo | Exception | None]

@@ -69,14 +69,16 @@ class Service:
         """A picture and what is asked about it, looked at from outside; `detector` and `number` as in `Asked`.
 
         Raises:
-            RequestError: its header says that it is refused, or the model knows none of the labels.
+            RequestError: its header says that it is refused, or the model has no such head or none of the labels.
         """
         try:
             read_header(data, max_pixels=self.limits.pixels)
         except RequestError as problem:
             raise problem if number is None else problem.of_picture(number) from None
-        if way.labels is not None and not self.engine.knows(way.labels):
-            raise RequestError("invalid_parameter", f"the model knows none of the labels of {way.labels}")
+        try:
+            self.engine.check_way(way)
+        except MienError as error:
+            raise RequestError("invalid_parameter", error.message, hint=error.hint) from None
         return Asked(data, way, detector, number)
 
     async def answer(self, asked: Sequence[Asked]) -> list[Photo]:

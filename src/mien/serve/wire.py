@@ -87,7 +87,9 @@ class ModelAnswer(BaseModel):
 
     model: str = Field(description=_MODEL_NAME)
     architecture: str
-    labels: list[str] = Field(description="in their order, unless another label set is asked for")
+    labels: list[str] = Field(description="in their order, unless another label set or head is asked for")
+    head: str = Field(description="that answers unless another label set or head is asked for")
+    heads: dict[str, list[str]] = Field(description="all heads with their labels")
     unsure_below: float | None = Field(description="probability below which an answer is marked as unsure")
     max_body_bytes: int
     max_pixels: int

@@ -15,11 +15,11 @@ from mien.core.errors import MienError
 from mien.core.files import atomic_path
 from mien.core.recipe_keys import DistillConfig
 from mien.core.spec import Head, ModelSpec
-from mien.evaluate.answerer import Answerer, TorchAnswerer, model_file
+from mien.evaluate.answerer import Answerer, TorchAnswerer
 from mien.train.losses import soften
 from mien.train.machine import Machine
 from mien.train.objective import Taught
-from mien.train.teachers import by_label, open_teacher
+from mien.train.teachers import by_label, open_teacher, teacher_file
 
 
 @final
@@ -66,7 +66,7 @@ class PresentTeachers:
 def _file(name: str, copy: Path, *, kept: bool) -> Path:
     """The copy of a teacher in the run, or where there is none the teacher itself."""
     copies = [copy.with_suffix(suffix) for suffix in (".safetensors", ".onnx")] if kept else []
-    return next((path for path in copies if path.is_file()), None) or model_file(Path(name))
+    return next((path for path in copies if path.is_file()), None) or teacher_file(name)
 
 
 def _copy(file: Path, to: Path) -> None:

@@ -18,7 +18,7 @@ from mien.core.recipe import Recipe
 from mien.core.rundir import RunDir
 from mien.data.dataset import Dataset
 from mien.data.redivide import take_fold
-from mien.evaluate.answerer import model_file, open_answerer
+from mien.evaluate.answerer import open_answerer
 from mien.models.store import read_weights
 from mien.train.checkpoint import Progress
 from mien.train.folds import with_folds
@@ -27,6 +27,7 @@ from mien.train.machine import Machine
 from mien.train.run import resume, train
 from mien.train.start import weights_file
 from mien.train.store import to_csv
+from mien.train.teachers import teacher_file
 
 FILE, TABLE = "repeat.json", "repeat.csv"
 Row = dict[str, Any]
@@ -122,7 +123,7 @@ def _require_other_pictures(recipe: Recipe, data: Dataset) -> None:
     """Raise MienError where folds would begin with, or be taught by, what was trained on the same set."""
     start = recipe.model.start_from
     known = [("model.start_from", start, weights_file(Path(start)))] if start else []
-    known += [("distill.teachers", name, model_file(Path(name))) for name in recipe.distill.teachers]
+    known += [("distill.teachers", name, teacher_file(name)) for name in recipe.distill.teachers]
     for key, name, file in known:
         spec = read_weights(file)[1] if file.suffix == ".safetensors" else open_answerer(file).spec
         if spec.provenance.get("data") == data.info.fingerprint:

@@ -22,7 +22,7 @@ from mien.core.recipe_keys import DistillConfig
 from mien.core.spec import Head, ModelSpec
 from mien.data.dataset import Dataset
 from mien.evaluate import tta
-from mien.evaluate.answerer import Answerer, Answers, Precision, open_answerer
+from mien.evaluate.answerer import Answerer, Answers, Precision, model_file, open_answerer
 from mien.evaluate.predict import predict_probabilities
 from mien.train.losses import soften
 from mien.train.machine import Machine
@@ -87,7 +87,7 @@ class _Asked:
         teachers = self.config.teachers
         known = [_read(self._path(i), self._facts(name)) if self.kept else None for i, name in enumerate(teachers)]
         opened = [
-            open_teacher(Path(name), self.heads, self.machine) if said is None else None
+            open_teacher(teacher_file(name), self.heads, self.machine) if said is None else None
             for name, said in zip(teachers, known, strict=True)
         ]
         found = []
@@ -150,6 +150,14 @@ def _read(path: Path, facts: dict[str, Any]) -> _Said | None:
             return [(h, file.get_tensor(h.name)) for h in heads] if told["facts"] == facts else None
     except (OSError, SafetensorError, KeyError, ValueError):
         return None
+
+
+def teacher_file(name: str) -> Path:
+    """The file of a teacher. Raises MienError, which names the key, when there is none."""
+    try:
+        return model_file(Path(name))
+    except MienError as error:
+        raise MienError(f"distill.teachers: {error.message}", hint=error.hint) from None
 
 
 def open_teacher(path: Path, heads: Sequence[Head], machine: Machine) -> Answerer:
