@@ -40,15 +40,21 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> MienError:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """What may have been meant by a name that is not among the known ones, in whatever case.
+    """A hint for a name that is not among the known ones: which may have been meant, else which there are.
 
     >>> nearest("FER2013", ["ferplus8", "fer2013"]), nearest("x", ["ferplus8", "fer2013"])
     ("did you mean 'fer2013'?", 'known: fer2013, ferplus8')
     """
     names = sorted(known)
-    folded = {own.casefold(): own for own in reversed(names)}
+    near = like(name, names)
+    return f"did you mean {near!r}?" if near else _listed(name, names)
+
+
+def like(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like another one, in whatever case; None where none is."""
+    folded = {own.casefold(): own for own in sorted(known, reverse=True)}
     near = get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
-    return f"did you mean {folded[near[0]]!r}?" if near else _listed(name, names)
+    return folded[near[0]] if near else None
 
 
 def _listed(name: str, names: list[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mien.core.errors import MienError, nearest, unknown_name
+from mien.core.errors import MienError, like, unknown_name
 
 # Which one answers when none is named: the first of these that is there.
 PREFERRED = ("expression-m", "expression-s")
@@ -41,9 +41,9 @@ def shipped_file(name: str | None = None) -> Path:
 def no_such(model: Path, kinds: str) -> MienError:
     """An error for what is neither a file or folder nor a shipped model: with the nearest name, else with `kinds`."""
     names = shipped()
-    hint = nearest(model.name, names) if names and is_name(model) else ""
-    if not hint.startswith("did"):
-        hint = f"give {kinds}" + (f", or a shipped model: {', '.join(names)}" if names else f"; {_NONE_SHIPPED}")
+    there = f", or a shipped model: {', '.join(names)}" if names else f"; {_NONE_SHIPPED}"
+    meant = like(model.name, names) if is_name(model) else None
+    hint = f"did you mean {meant!r}?" if meant else f"give {kinds}{there}"
     return MienError(f"{model}: no such run or model", hint=hint)
 
 
