@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 import typer
@@ -21,7 +19,7 @@ from mien.core.labels import LabelSet
 from mien.core.spec import ModelSpec
 from mien.deploy.answers import Sink, check_distinct, csv_answers, submission_answers
 from mien.deploy.photos import Looked, PhotoReader
-from mien.deploy.pictures import Picture, picture_files
+from mien.deploy.pictures import Named, Picture, picture_files
 from mien.deploy.runtime import BATCH_SIZE, Predictor
 from mien.faces.centerface import MIN_SCORE, PHOTO_SIDE, CenterFace
 
@@ -42,6 +40,13 @@ class _Asked(NamedTuple):
     source: str
     picture: Picture
     drawn: Path
+
+
+class _Packed(NamedTuple):
+    """What reads packed sets."""
+
+    labels: Callable[[Path], LabelSet]
+    pictures: Callable[..., Iterator[Named]]
 
 
 @app.command()
@@ -101,7 +106,7 @@ def command(
 
 def _labels_of_sets(paths: Sequence[Path], spec: ModelSpec) -> LabelSet | None:
     """The labels of the packed sets, whose ids a submission is in; None where they differ or the model knows none."""
-    found = {_packed().packed_labels(path) for path in paths if _is_packed(path)}
+    found = {_packed().labels(path) for path in paths if _is_packed(path)}
     labels = found.pop() if len(found) == 1 else None
     return labels if labels is not None and spec.best_head(labels)[1] else None
 
@@ -134,17 +139,18 @@ def _pictures(path: Path, split: str | None, failures: dict[str, str]) -> Iterat
         inside = path.resolve().name if path.is_dir() else None
         files = picture_files([path], on_error=lambda name, error: failures.update({name: error.message}))
         return (_Asked(str(file), file, _drawn(file, path, inside)) for file in files)
-    named = _packed().packed_pictures(path, split=split)
+    named = _packed().pictures(path, split=split)
     inside = path.resolve().name
     return (_Asked(name, pixels, Path(inside, f"{name.replace('/', '_')}.png")) for name, pixels in named)
 
 
-def _packed() -> ModuleType:
+def _packed() -> _Packed:
     """What reads packed sets: loaded for these alone, since it needs pyarrow, which the plain installation has not."""
     try:
-        return import_module("mien.deploy.packed")
+        from mien.deploy.packed import packed_labels, packed_pictures
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "pyarrow", "train") from None
+    return _Packed(packed_labels, packed_pictures)
 
 
 def _is_packed(path: Path) -> bool:

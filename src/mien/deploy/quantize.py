@@ -2,8 +2,9 @@
 
 int8 is static quantisation as ONNX Runtime does it: QuantizeLinear and DequantizeLinear around each layer, with the
 range of every activation measured on training pictures, weights symmetric in 8 bits per output channel (Jacob et al.
-2018, arXiv 1712.05877, section 3). What comes before the first layer with weights, which is the preparation of raw
-pixels, and what comes after the last, stays in float, so that the file takes and gives what the exported one does.
+2018, arXiv 1712.05877, section 3); the first layer's weights are rounded together (see `rounding`). What comes before
+the first layer with weights, which is the preparation of raw pixels, and what comes after the last, stays in float, so
+that the file takes and gives what the exported one does.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from mien.core.files import atomic_path
 from mien.core.picture import Pixels
 from mien.core.spec import SPEC_KEY, ModelSpec
 from mien.data.dataset import Dataset
+from mien.deploy.rounding import round_first_layer
 from mien.deploy.runtime import INPUT, Predictor
 
 CALIBRATION_PICTURES = 1024
@@ -34,6 +36,7 @@ PRECISION_KEY = "precision"  # in the spec's provenance
 Activations = Literal["u8", "s8"]
 
 _BATCH = 64
+_ROUNDED_BY = 256  # pictures by which the first layer's weights are rounded
 _WITH_WEIGHTS = frozenset({"Conv", "Gemm", "MatMul"})
 _FEWEST_HALVED = 64  # shorter tensors, such as shapes and normalisation, are not worth a rounding
 
@@ -102,6 +105,7 @@ def quantize_int8(
             nodes_to_exclude=_kept_in_float(onnx.load(prepared), model),
         )
         made = onnx.load(written)
+        round_first_layer(made, onnx.load(prepared), pictures[:: max(1, len(pictures) // _ROUNDED_BY)])
     return _write(made, spec, "int8", out)
 
 
