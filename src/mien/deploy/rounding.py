@@ -37,7 +37,9 @@ def round_first_layer(quantised: onnx.ModelProto, exact: onnx.ModelProto, pictur
     told = {entry.name: helper.get_attribute_value(entry) for entry in layer.attribute}
     made = next((n for n in quantised.graph.node if n.name == layer.name), None)
     found = None if made is None else _stored(quantised, made.input[1])
-    if found is None or told.get("group", 1) != 1 or weights[0].size > _MOST_SEEN:
+    plain = told.get("group", 1) == 1 and set(told.get("dilations", (1,))) == {1}
+    plain = plain and told.get("auto_pad", b"NOTSET") == b"NOTSET"  # else the pads are not among the attributes
+    if found is None or not plain or weights[0].size > _MOST_SEEN:
         return
     integers, steps = found
     rows = weights.reshape(len(weights), -1) / numpy_helper.to_array(steps).reshape(-1, 1)
