@@ -21,6 +21,7 @@ from mien.deploy.card_measure import measure_card
 from mien.deploy.runtime import Predictor
 from mien.deploy.shipped import shipped, shipped_file
 from mien.deploy.shipped_card import card_text
+from mien.deploy.signing import sign
 
 
 def main() -> None:
@@ -49,11 +50,8 @@ def main() -> None:
 def answer_by(model: Path, head: str) -> None:
     """Write into a file's spec which head answers when nothing is asked for. Raises MienError when it has no such."""
     spec = Predictor(model, threads=1).spec
-    spec.head(head)
     proto = onnx.load(model)
-    told = spec.model_copy(update={"default_head": head}).to_metadata()
-    for entry in proto.metadata_props:
-        entry.value = told.get(entry.key, entry.value)
+    sign(proto, spec.model_copy(update={"default_head": spec.head(head).name}))
     with atomic_path(model) as temporary:
         temporary.write_bytes(proto.SerializeToString())
 

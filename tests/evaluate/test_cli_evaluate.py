@@ -54,6 +54,16 @@ def test_a_run_is_printed_and_its_eval_folder_written(place: Any, capsys: pytest
     assert {p.name for p in (folder / "run" / "eval").iterdir()} >= {"metrics.json", "predictions.parquet", "plots"}
 
 
+def test_it_is_noted_which_weights_of_a_run_answered_and_none_of_a_file(place: Any) -> None:
+    folder, _ = place
+    asked = [str(folder / "packed"), "--device", "cpu", "--out"]
+    for model, which in (("run", "best"), ("other.safetensors", None)):
+        assert run(["eval", str(folder / model), *asked, str(folder / "out")]) == 0
+        told = json.loads((folder / "out" / "metrics.json").read_text(encoding="utf-8"))["weights"]
+        assert told.get("which") == which
+        assert told["tensors"]
+
+
 def test_json_is_one_object_with_the_figures_of_the_library(
     place: Any, net: Callable[..., Classifier], capsys: pytest.CaptureFixture[str]
 ) -> None:

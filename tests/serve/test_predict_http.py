@@ -14,32 +14,16 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
+from http_toys import send, send_files, the_error
 from PIL import Image
 from starlette.testclient import TestClient
 
-from mien.core.labels import FER2013, FERPLUS8
+from mien.core.labels import FER2013
 from mien.deploy.photos import PhotoReader
 from mien.deploy.runtime import Predictor
 
 Make = Callable[..., SimpleNamespace]
 PNG = {"Content-Type": "image/png"}
-
-
-def send(client: TestClient, data: bytes, kind: str = "image/png", **query: str) -> Any:
-    return client.post("/v1/predict", content=data, headers={"Content-Type": kind}, params=query)
-
-
-def send_files(client: TestClient, *pictures: bytes, **query: str) -> Any:
-    files = [("picture", (f"private-name-{i}.png", data)) for i, data in enumerate(pictures)]
-    return client.post("/v1/predict", files=files, params=query)
-
-
-def the_error(answer: Any, status: int, code: str) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    error: dict[str, Any] = answer.json()
-    assert set(error) == {"code", "message", "hint"}
-    assert error["code"] == code
-    return error
 
 
 def test_faces_come_with_boxes_landmarks_and_all_probabilities(client: TestClient, toys: SimpleNamespace) -> None:
@@ -104,46 +88,11 @@ def test_a_picture_without_faces_has_none(client: TestClient, toys: SimpleNamesp
     assert send(client, toys.photo(90, 130)).json()["pictures"][0]["faces"] == []
 
 
-def test_faces_crop_takes_the_whole_picture_for_a_face(client: TestClient, toys: SimpleNamespace) -> None:
-    [picture] = send(client, toys.photo(90, 130), faces="crop").json()["pictures"]
-    assert picture["is_crop"]
-    assert picture["faces"][0]["box"] == {"left": 0, "top": 0, "right": 90, "bottom": 130}
-
-
-def test_another_label_set_can_be_asked_for(client: TestClient, toys: SimpleNamespace) -> None:
-    [picture] = send(client, toys.photo(), labels="ferplus8").json()["pictures"]
-    assert list(picture["faces"][0]["probabilities"]) == list(FERPLUS8.names)
-
-
-def test_a_head_can_be_asked_for_and_its_answer_in_other_labels(
-    client: TestClient, toys: SimpleNamespace, predictor: Predictor, detector: Any
-) -> None:
-    told = client.get("/v1/model").json()
-    assert told["head"] == "fer2013"
-    assert told["heads"] == {head.name: list(head.labels) for head in predictor.spec.heads}
-    data = toys.photo()
-    for query in ({"head": "ferplus8"}, {"head": "ferplus8", "labels": "fer2013"}):
-        [own, *_] = PhotoReader(predictor, detector=detector, **query).read(data)
-        [face, *_] = send(client, data, **query).json()["pictures"][0]["faces"]
-        assert face["probabilities"] == pytest.approx(own.probabilities, abs=1e-6)
-        assert len(face["probabilities"]) == (7 if "labels" in query else 8)
-    error = the_error(send(client, data, head="ferplus"), 422, "invalid_parameter")
-    assert "no head 'ferplus'" in error["message"]
-    assert error["hint"] == "did you mean 'ferplus8'?"
-
-
 def test_a_photo_on_its_side_is_answered_upright(client: TestClient, toys: SimpleNamespace) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     lying = toys.photo(130, 220, kind="JPEG", exif=exif)
     assert send(client, lying).json()["pictures"][0]["width"] == 220
-
-
-@pytest.mark.parametrize(("query", "place"), [({"faces": "all"}, "faces"), ({"labels": "emoji"}, "labels")])
-def test_a_wrong_parameter_is_named(
-    client: TestClient, toys: SimpleNamespace, query: dict[str, str], place: str
-) -> None:
-    assert place in the_error(send(client, toys.photo(), **query), 422, "invalid_parameter")["message"]
 
 
 def test_content_decides_about_the_kind_not_what_is_declared(client: TestClient, toys: SimpleNamespace) -> None:
@@ -321,13 +270,6 @@ def test_a_defect_is_told_without_its_trace_and_the_next_one_is_answered(
     assert "secret" not in str(error)
     detector.fails = None
     assert send(client, toys.photo()).status_code == 200
-
-
-def test_the_model_says_what_it_is_and_what_may_be_asked(client: TestClient) -> None:
-    told = client.get("/v1/model").json()
-    assert told["labels"] == list(FER2013.names)
-    assert (told["model"], told["architecture"], told["unsure_below"]) == ("linear", "linear", 0.2)
-    assert (told["max_body_bytes"], told["max_pixels"], told["max_pictures"]) == (8 * 2**20, 25_000_000, 16)
 
 
 @pytest.mark.parametrize(

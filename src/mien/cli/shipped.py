@@ -62,7 +62,7 @@ def _facts(name: str, card: Card | None) -> dict[str, Any]:
     """A model for machines: its file, and the card without recipe and classes."""
     model = shipped_file(name)
     facts: dict[str, Any] = {"name": name, "file": str(model), "bytes": model.stat().st_size, "accuracy": {}}
-    facts["head"] = Predictor(model, threads=1).spec.head().name
+    facts["head"] = _head(model)
     if card is None:
         return facts
     scores = {f"{f.scored_on}/{f.tta}": f.overall.model_dump() for f in card.measured.figures}
@@ -82,9 +82,14 @@ def _table(cards: dict[str, Card | None]) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     for name, card in cards.items():
         file = shipped_file(name)
-        head, size = Predictor(file, threads=1).spec.head().name, f"{file.stat().st_size / 1e6:.2f}"
-        table.add_row(name, head, size, *(_figures(card) if card else ["no card", *["–"] * 5]))
+        size = f"{file.stat().st_size / 1e6:.2f}"
+        table.add_row(name, _head(file), size, *(_figures(card) if card else ["no card", *["–"] * 5]))
     return table
+
+
+def _head(file: Path) -> str:
+    """The head that answers when none is asked for."""
+    return Predictor(file, threads=1).spec.head().name
 
 
 def _figures(card: Card) -> list[str]:

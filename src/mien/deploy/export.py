@@ -14,10 +14,8 @@ from typing import Literal, final
 import numpy as np
 import onnx
 import torch
-from google.protobuf.message import Message
 from torch import Tensor, nn
 
-from mien import __version__
 from mien.core.errors import MienError
 from mien.core.files import atomic_path, write_text
 from mien.core.rundir import RunDir
@@ -25,6 +23,7 @@ from mien.core.spec import ModelSpec
 from mien.data.dataset import load
 from mien.deploy.card import model_card
 from mien.deploy.runtime import INPUT, OUTPUT_PREFIX
+from mien.deploy.signing import sign
 from mien.faces.centerface import default_detector
 from mien.faces.framing import measure_framing
 from mien.models.classifier import Classifier
@@ -75,7 +74,7 @@ def export_onnx(classifier: Classifier, spec: ModelSpec, path: Path, *, opset: i
     """
     _check_spec(classifier, spec)
     model = _trace(_Deployed(copy.deepcopy(classifier).cpu().float(), spec).eval(), spec, opset)
-    _sign(model, spec)
+    sign(model, spec)
     onnx.checker.check_model(model, full_check=True)
     with atomic_path(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
@@ -152,22 +151,3 @@ def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split())[:300]
-
-
-def _sign(model: onnx.ModelProto, spec: ModelSpec) -> None:
-    """The spec and mien's name go in; what the exporter noted about this machine's code goes out."""
-    _forget_origin(model)
-    model.producer_name, model.producer_version = "mien", __version__
-    model.graph.name = spec.architecture
-    for key, text in spec.to_metadata().items():
-        model.metadata_props.add(key=key, value=text)
-
-
-def _forget_origin(message: Message) -> None:
-    """Clear stack traces, names of modules and shapes in between, however deep in the model they are."""
-    for field, value in message.ListFields():
-        if field.name in ("metadata_props", "doc_string", "value_info"):
-            message.ClearField(field.name)
-        elif field.message_type is not None:
-            for part in [value] if isinstance(value, Message) else value:
-                _forget_origin(part)

@@ -22,14 +22,14 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from mien import __version__
 from mien.core.errors import MienError
 from mien.core.files import atomic_path
 from mien.core.picture import Pixels
-from mien.core.spec import SPEC_KEY, ModelSpec
+from mien.core.spec import ModelSpec
 from mien.data.dataset import Dataset
 from mien.deploy.rounding import round_first_layer
 from mien.deploy.runtime import INPUT, Predictor
+from mien.deploy.signing import sign
 
 CALIBRATION_PICTURES = 1024
 PRECISION_KEY = "precision"  # in the spec's provenance
@@ -192,12 +192,7 @@ def _kept_in_float(model: onnx.ModelProto, path: Path) -> list[str]:
 
 def _write(model: onnx.ModelProto, spec: ModelSpec, precision: str, out: Path) -> Path:
     """Sign, check and write a model whose spec says what it is."""
-    signed = spec.model_copy(update={"provenance": spec.provenance | {PRECISION_KEY: precision}})
-    del model.metadata_props[:]
-    model.metadata_props.add(key=SPEC_KEY, value=signed.to_metadata()[SPEC_KEY])
-    model.producer_name, model.producer_version = "mien", __version__
-    model.graph.name = spec.architecture
-    del model.graph.value_info[:]  # shapes in between were for the quantiser; whoever loads the file infers them
+    sign(model, spec.model_copy(update={"provenance": spec.provenance | {PRECISION_KEY: precision}}))
     onnx.checker.check_model(model, full_check=True)
     with atomic_path(out) as temporary:
         temporary.write_bytes(model.SerializeToString())

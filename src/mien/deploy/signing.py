@@ -1,0 +1,28 @@
+"""Writing into an ONNX model what it is, so that its file needs nothing beside it."""
+
+from __future__ import annotations
+
+import onnx
+from google.protobuf.message import Message
+
+from mien import __version__
+from mien.core.spec import ModelSpec
+
+
+def sign(model: onnx.ModelProto, spec: ModelSpec) -> None:
+    """The spec and mien's name go in; what others noted in the model, such as this machine's code, goes out."""
+    _forget_origin(model)
+    model.producer_name, model.producer_version = "mien", __version__
+    model.graph.name = spec.architecture
+    for key, text in spec.to_metadata().items():
+        model.metadata_props.add(key=key, value=text)
+
+
+def _forget_origin(message: Message) -> None:
+    """Clear stack traces, names of modules and shapes in between, however deep in the model they are."""
+    for field, value in message.ListFields():
+        if field.name in ("metadata_props", "doc_string", "value_info"):
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            for part in [value] if isinstance(value, Message) else value:
+                _forget_origin(part)
