@@ -92,6 +92,19 @@ def test_labels_and_head_are_passed_on(model: Linear, faces: Path, tmp_path: Pat
     assert read_csv(out)[0][10:] == [f"p_{name}" for name in FER2013.names]
 
 
+@pytest.mark.parametrize(("labels", "head", "lacking"), [("ferplus8", "fer2013", "contempt"), ("fer5", "fer2013", "")])
+def test_classes_that_the_head_does_not_know_are_named(
+    labels: str, head: str, lacking: str, model: Linear, faces: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["predict", str(faces / "a.png"), "--model", str(model.path), "--labels", labels, "--head", head, "--json"]
+    assert mien(asked) == 0
+    shown = capsys.readouterr()
+    line = f"mien: the head {head} does not know {lacking}: never answered, probability 0\n"
+    assert shown.err == (line if lacking else "")
+    probabilities = json.loads(shown.out)["predictions"][0]["probabilities"]
+    assert {name for name, value in probabilities.items() if value == 0} == ({lacking} if lacking else set())
+
+
 def test_unreadable_pictures_are_named_and_the_rest_is_answered(
     model: Linear, faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -259,7 +272,7 @@ def test_files_are_whole_where_nobody_reads_what_is_printed(
     out = faces.parent / "out.csv"
     asked = ["predict", str(faces), "--model", str(model.path), "--batch-size", "1", *more]
     done = closed([*asked, "--csv", str(out)], unbuffered=unbuffered)
-    assert (done.returncode, done.stderr) == (141, "")
+    assert (done.returncode, done.stderr) == (141, f"mien: {out}: 6 faces of 6 pictures\n")
     assert len(read_csv(out)) == 7
 
 

@@ -143,6 +143,14 @@ def test_csv_has_a_row_for_each_face_and_an_empty_one_for_none(
     assert rows[3]["label"] == rows[3]["p_happy"] == ""
 
 
+@pytest.mark.usefixtures("detector")
+def test_what_was_written_is_said(photos: Path, tmp_path: Path, model: Linear, capsys: Shown) -> None:
+    out, drawn = tmp_path / "out.csv", tmp_path / "drawn"
+    asked = ["predict", "--model", str(model.path), str(photos)]
+    assert mien([*asked, "--csv", str(out), "--draw", str(drawn)]) == 0
+    assert capsys.readouterr().err == f"mien: {out}: 4 faces of 4 pictures\nmien: {drawn}: 4 pictures marked\n"
+
+
 def test_how_faces_are_found_can_be_said(ask: Callable[..., str], photos: Path, detector: SquareDetector) -> None:
     assert all(p["crop"] for p in predictions(ask(photos, "--json", "--faces", "crop")))
     assert detector.sizes == []

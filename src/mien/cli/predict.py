@@ -42,6 +42,13 @@ class _Asked(NamedTuple):
     drawn: Path
 
 
+class _Told(NamedTuple):
+    """How many pictures were answered, and how many faces of them."""
+
+    pictures: int
+    faces: int
+
+
 class _Packed(NamedTuple):
     """What reads packed sets."""
 
@@ -92,15 +99,17 @@ def command(
     reader = PhotoReader(predictor, detector=detector, find=find.value, labels=wanted, head=head)
     whoever = Reader()
     facts = {"model": str(predictor.path), "head": predictor.head_name(labels=wanted, head=head)}
+    if unknown := predictor.unknown_names(labels=wanted, head=head):
+        _say(f"the head {facts['head']} does not know {', '.join(unknown)}: never answered, probability 0")
     shown = json_object(facts, failures) if as_json else table([a.source for a in asked], names, failures)
     files = [csv_answers(csv, names)] if csv else []
     files += [submission_answers(submission, names)] if submission else []
     # Files are written to the end even where nobody reads what is printed; without any there is nobody to go on for.
     sinks = [*files, while_read(shown, whoever) if files or draw else shown]
     with ExitStack() as stack:
-        _tell(_looked(reader, asked, failures, batch_size), [stack.enter_context(sink) for sink in sinks], asked, draw)
-    if submission:
-        typer.echo(f"mien: {harmless(str(submission))}: {', '.join(f'{i} {n}' for i, n in enumerate(names))}", err=True)
+        entered = [stack.enter_context(sink) for sink in sinks]
+        told = _tell(_looked(reader, asked, failures, batch_size), entered, asked, draw)
+    _say_what_was_written(told, csv=csv, draw=draw, submission=submission, names=names)
     raise typer.Exit(UNREAD if whoever.gone else 1 if failures else 0)
 
 
@@ -204,8 +213,24 @@ def _looked(
             bar.advance(task)
 
 
-def _tell(stream: Iterator[Looked], sinks: Sequence[Sink], asked: Sequence[_Asked], draw: Path | None) -> None:
+def _say(message: str) -> None:
+    typer.echo(f"mien: {harmless(message)}", err=True)
+
+
+def _say_what_was_written(
+    told: _Told, *, csv: Path | None, draw: Path | None, submission: Path | None, names: Sequence[str]
+) -> None:
+    if csv:
+        _say(f"{csv}: {told.faces:,} faces of {told.pictures:,} pictures")
+    if draw:
+        _say(f"{draw}: {told.pictures:,} pictures marked")
+    if submission:
+        _say(f"{submission}: {', '.join(f'{i} {n}' for i, n in enumerate(names))}")
+
+
+def _tell(stream: Iterator[Looked], sinks: Sequence[Sink], asked: Sequence[_Asked], draw: Path | None) -> _Told:
     drawings = Drawings(draw) if draw else None
+    pictures = faces = 0
     # In the same order, but for those that could not be read; a picture may have been asked about twice.
     waiting = iter(asked)
     for looked in stream:
@@ -213,3 +238,5 @@ def _tell(stream: Iterator[Looked], sinks: Sequence[Sink], asked: Sequence[_Aske
             sink(looked.photo)
         if drawings:
             drawings.add(looked, next(one.drawn for one in waiting if one.source == looked.photo.source))
+        pictures, faces = pictures + 1, faces + len(looked.photo.faces)
+    return _Told(pictures, faces)

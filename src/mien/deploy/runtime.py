@@ -181,6 +181,15 @@ class Predictor:
         """
         return _choose(self.spec, labels, head).labels.names
 
+    def unknown_names(self, *, labels: str | LabelSet | None = None, head: str | None = None) -> tuple[str, ...]:
+        """Those of `label_names` that the head does not know: their probability is always 0.
+
+        Raises:
+            MienError: unknown labels or head.
+        """
+        asked, answered = _choose(self.spec, labels, head)
+        return tuple(name for name in answered.names if asked.label_set.index(name) is None)
+
     def head_name(self, *, labels: str | LabelSet | None = None, head: str | None = None) -> str:
         """The head that `predict` would ask. Raises MienError as `label_names` does."""
         return _choose(self.spec, labels, head).head.name
