@@ -79,16 +79,16 @@ def test_fp16_answers_as_the_model_but_for_rounding(fp32: Path, fp16: Path) -> N
     assert 0 < furthest(fp32, fp16) < 5e-3
 
 
-def test_weights_are_bytes_and_the_first_convolution_gets_what_float_prepared(int8: Path) -> None:
+def test_weights_are_bytes_the_first_convolution_gets_pixels_and_logits_are_not_rounded(int8: Path) -> None:
     types = weight_types(int8)
     assert types["INT8"] > 10 * types.get("FLOAT", 0)
-    graph = onnx.load(int8).graph
-    first = next(i for i, node in enumerate(graph.node) if node.op_type == "QuantizeLinear")
-    made = {name: node.op_type for node in graph.node[:first] for name in node.output}
-    assert made[graph.node[first].input[0]] == "Add"  # of the normalisation, after cast and scale
-    assert {"Cast", "Mul"} <= set(made.values())
-    last = [node.op_type for node in graph.node if node.output[0].startswith("probabilities_")]
-    assert last == ["Softmax", "Softmax"]
+    made = {node.output[0]: node for node in onnx.load(int8).graph.node}
+    first = next(node for node in made.values() if node.op_type == "Conv")
+    assert made[first.input[0]].op_type == "DequantizeLinear"
+    assert {node.op_type for node in made.values()}.isdisjoint({"Cast", "Sub"}), "pixels are taken as they are"
+    last = [node for node in made.values() if node.output[0].startswith("probabilities_")]
+    assert [node.op_type for node in last] == ["Softmax", "Softmax"]
+    assert [made[node.input[0]].op_type for node in last] == ["Gemm", "Gemm"]
 
 
 def test_weights_have_a_scale_for_each_channel(int8: Path) -> None:

@@ -1,7 +1,7 @@
 """A trained classifier as one ONNX file that takes raw pictures and knows how to use itself.
 
-The graph is the whole way from uint8 pixels to calibrated probabilities: centre crop, normalisation, net, each
-head's logits divided by its temperature, softmax. Logits are no output of their own: the logarithm of the
+The graph is the whole way from uint8 pixels to calibrated probabilities: centre crop, normalisation, net, heads whose
+weights are divided by their temperatures, softmax. Logits are no output of their own: the logarithm of the
 probabilities is the logits up to a constant, which is all that calibration or distillation needs.
 """
 
@@ -43,17 +43,19 @@ _FRAMED_PICTURES = 400
 
 @final
 class _Deployed(nn.Module):
-    """Pixels (N, H, W) or (N, H, W, 3), uint8, to the probabilities (N, K) of each head."""
+    """Pixels (N, H, W) or (N, H, W, 3), uint8, to the probabilities (N, K) of each head of a copy of the classifier."""
 
     def __init__(self, classifier: Classifier, spec: ModelSpec) -> None:
         super().__init__()
-        self.classifier = classifier
-        self.temperatures = [head.temperature for head in spec.heads]
+        self.classifier = copy.deepcopy(classifier).cpu().float()
+        with torch.no_grad():  # logits that are linear in the weights need no division of their own
+            for linear, head in zip(self.classifier.heads, spec.heads, strict=True):
+                for values in linear.parameters():
+                    values.div_(head.temperature)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         channels_first = pixels.permute(0, 3, 1, 2) if pixels.ndim == 4 else pixels
-        logits = self.classifier(channels_first)
-        return tuple((z / t).softmax(1) for z, t in zip(logits, self.temperatures, strict=True))
+        return tuple(logits.softmax(1) for logits in self.classifier(channels_first))
 
 
 def export_onnx(classifier: Classifier, spec: ModelSpec, path: Path, *, opset: int = OPSET) -> None:
@@ -73,7 +75,7 @@ def export_onnx(classifier: Classifier, spec: ModelSpec, path: Path, *, opset: i
         MienError: `spec` is of another net, or the net cannot be written as a single ONNX file.
     """
     _check_spec(classifier, spec)
-    model = _trace(_Deployed(copy.deepcopy(classifier).cpu().float(), spec).eval(), spec, opset)
+    model = _trace(_Deployed(classifier, spec).eval(), spec, opset)
     sign(model, spec)
     onnx.checker.check_model(model, full_check=True)
     with atomic_path(path) as temporary:

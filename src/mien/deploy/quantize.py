@@ -27,6 +27,7 @@ from mien.core.files import atomic_path
 from mien.core.picture import Pixels
 from mien.core.spec import ModelSpec
 from mien.data.dataset import Dataset
+from mien.deploy.lean import lean
 from mien.deploy.rounding import round_first_layer
 from mien.deploy.runtime import INPUT, Predictor
 from mien.deploy.signing import sign
@@ -106,7 +107,7 @@ def quantize_int8(
         )
         made = onnx.load(written)
         round_first_layer(made, onnx.load(prepared), pictures[:: max(1, len(pictures) // _ROUNDED_BY)])
-    return _write(made, spec, "int8", out)
+    return _write(lean(made), spec, "int8", out)
 
 
 def store_half(model: Path, out: Path) -> Path:

@@ -90,6 +90,7 @@ class Predictor:
         self.spec = spec if unsure_below is None else spec.model_copy(update={"abstain_below": unsure_below})
         self._session = _open_session(data, self.path, threads)
         _check_signature(self._session, self.spec, self.path)
+        self._outputs = {head.name: OUTPUT_PREFIX + head.name for head in self.spec.heads}
 
     @property
     def name(self) -> str:
@@ -205,14 +206,15 @@ class Predictor:
             MienError: another shape or type.
         """
         _check_pixels(pixels, self.spec)
+        if 0 < len(pixels) <= batch_size:
+            return self._run(pixels)
         empty = {head.name: np.zeros((0, len(head.labels)), np.float32) for head in self.spec.heads}
         parts = [self._run(pixels[i : i + batch_size]) for i in range(0, len(pixels), batch_size)]
         return {name: np.concatenate([none, *(part[name] for part in parts)]) for name, none in empty.items()}
 
     def _run(self, batch: Pixels) -> dict[str, Probabilities]:
-        names = [head.name for head in self.spec.heads]
-        outputs = self._session.run([OUTPUT_PREFIX + name for name in names], {INPUT: np.ascontiguousarray(batch)})
-        return dict(zip(names, outputs, strict=True))
+        outputs = self._session.run(list(self._outputs.values()), {INPUT: np.ascontiguousarray(batch)})
+        return dict(zip(self._outputs, outputs, strict=True))
 
     def _readable(self, pictures: Pictures, on_error: OnError | None) -> Iterator[tuple[str, Pixels]]:
         for name, picture in each(pictures):
