@@ -11,8 +11,8 @@ from typing import Any, final
 
 import numpy as np
 import onnx
-import onnx_ir as ir
 from numpy.typing import NDArray
+from onnxscript import ir
 from onnxscript.rewriter import MatchResult, RewriteRule, RewriteRuleSet, rewrite
 
 _WINDOW = ((0, 0), (0, 1), (1, 0), (1, 1))  # rows and columns of a 2×2 pooling, in the order of the new channels
