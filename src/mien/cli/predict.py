@@ -22,6 +22,7 @@ from mien.deploy.photos import Looked, PhotoReader
 from mien.deploy.pictures import Named, Picture, picture_files
 from mien.deploy.runtime import BATCH_SIZE, Predictor
 from mien.faces.centerface import MIN_SCORE, PHOTO_SIDE, CenterFace
+from mien.page.words import plural
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -221,9 +222,9 @@ def _say_what_was_written(
     told: _Told, *, csv: Path | None, draw: Path | None, submission: Path | None, names: Sequence[str]
 ) -> None:
     if csv:
-        _say(f"{csv}: {told.faces:,} faces of {told.pictures:,} pictures")
+        _say(f"{csv}: {plural(told.faces, 'face')} of {plural(told.pictures, 'picture')}")
     if draw:
-        _say(f"{draw}: {told.pictures:,} pictures marked")
+        _say(f"{draw}: {plural(told.pictures, 'picture')} marked")
     if submission:
         _say(f"{submission}: {', '.join(f'{i} {n}' for i, n in enumerate(names))}")
 
