@@ -4,7 +4,7 @@ int8 is static quantisation as ONNX Runtime does it: QuantizeLinear and Dequanti
 range of every activation measured on training pictures, weights symmetric in 8 bits per output channel (Jacob et al.
 2018, arXiv 1712.05877, section 3); the first layer's weights are rounded together (see `rounding`). What comes before
 the first layer with weights, which is the preparation of raw pixels, and what comes after the last, stays in float, so
-that the file takes and gives what the exported one does.
+that the file takes and gives what the exported one does; then the graph is made lean (see `lean`).
 """
 
 from __future__ import annotations
