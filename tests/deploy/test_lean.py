@@ -54,7 +54,12 @@ class Graph:
 
 
 def convolution(
-    side: int = 12, kernel: int = 3, inputs: int = 1, pool: dict[str, object] | None = None, **told: object
+    side: int = 12,
+    kernel: int = 3,
+    inputs: int = 1,
+    pool: dict[str, object] | None = None,
+    zero: int = 0,
+    **told: object,
 ) -> onnx.ModelProto:
     """Held input → convolution → held → 2×2 pooling → held, as `quantize_static` writes it."""
     rng, outputs = np.random.default_rng(kernel), 5
@@ -62,7 +67,7 @@ def convolution(
     given = graph.held("given")
     integers = rng.integers(-127, 128, (outputs, inputs, kernel, kernel)).astype(np.int8)
     steps = rng.uniform(0.01, 0.03, outputs).astype(np.float32)
-    zeros, many = np.zeros(outputs, np.int8), np.zeros(outputs, np.int32)
+    zeros, many = np.full(outputs, zero, np.int8), np.zeros(outputs, np.int32)
     bias = rng.integers(-90, 90, outputs).astype(np.int32)
     weights = graph.add("DequantizeLinear", integers, steps, zeros, axis=0)
     added = graph.add("DequantizeLinear", bias, STEP * steps, many, axis=0)
@@ -120,8 +125,10 @@ def test_a_thin_convolution_is_pooled_at_once_and_nothing_changes(
         convolution(12, pool={"kernel_shape": [3, 3], "strides": [2, 2]}),
         convolution(12, pool={"kernel_shape": [2, 2], "strides": [1, 1]}),
         convolution(12, pool={"kernel_shape": [2, 2]}),  # strides of 1 where none are given
+        convolution(14, pool={"kernel_shape": [2, 2], "strides": [2, 2], "pads": [1, 1, 1, 1]}),
+        convolution(12, zero=3),  # the zeros around a kernel would not be zero
     ],
-    ids=["odd", "wide", "stride", "dilated", "pool-3", "pool-stride", "pool-plain"],
+    ids=["odd", "wide", "stride", "dilated", "pool-3", "pool-stride", "pool-plain", "pool-pads", "zero"],
 )
 def test_another_convolution_stays(model: onnx.ModelProto) -> None:
     made = lean(model)
@@ -130,34 +137,62 @@ def test_another_convolution_stays(model: onnx.ModelProto) -> None:
     np.testing.assert_array_equal(answers(made, seen(side, inputs)), answers(model, seen(side, inputs)))
 
 
-def prepared(scale: np.ndarray, shift: np.ndarray, zero: np.integer) -> onnx.ModelProto:
-    """All levels, normalised and rounded to the grid that 0 and 255 span."""
+def prepared(scale: np.ndarray, shift: np.ndarray, zero: np.integer, step: float | None = None) -> onnx.ModelProto:
+    """Levels, normalised and rounded to a grid: that of 0 to 255, unless another step is given."""
     graph = Graph((1, 16, 16), TensorProto.UINT8)
     normalised = graph.add("Add", graph.add("Mul", graph.add("Cast", "given", to=1), scale), shift)
-    return graph.model(graph.held(normalised, graph.grid(np.float32(scale.max()), zero)))
+    return graph.model(graph.held(normalised, graph.grid(np.float32(step or scale.max()), zero)))
+
+
+ONE, EACH = np.full((1, 1, 1, 1), 0.0157, np.float32), np.array([0.01, 0.02], np.float32).reshape(1, 2, 1, 1)
 
 
 def test_pixels_are_taken_as_they_are() -> None:
     levels = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
-    one = np.full((1, 1, 1, 1), 0.0157, np.float32)
-    model = prepared(one, -129 * one, np.uint8(129))
+    for zero in (-129 * ONE, np.float32(-129.4) * ONE):  # where no level is zero, the nearest stands for it
+        model = prepared(ONE, zero, np.uint8(129))
+        made = lean(model)
+        assert operators(made) == ["DequantizeLinear"]
+        np.testing.assert_array_equal(answers(made, levels), answers(model, levels))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        prepared(EACH, -EACH, np.uint8(9)),
+        prepared(ONE, ONE, np.uint8(9)),  # all above zero: no level stands for it
+        prepared(ONE, -9 * ONE, np.int8(9)),
+        prepared(ONE, -9 * ONE, np.uint8(10)),
+        # Of pictures up to 250: a layer after it has biases in units of this step.
+        prepared(ONE, -9 * ONE, np.uint8(9), step=0.0157 * 250 / 255),
+    ],
+    ids=["channels", "above", "signed", "zero", "dim"],
+)
+def test_pixels_on_another_grid_are_prepared_as_before(model: onnx.ModelProto) -> None:
+    assert operators(lean(model)) == operators(model)
+
+
+def test_two_thin_layers_in_one_graph_are_both_pooled_at_once() -> None:
+    rng, graph = np.random.default_rng(0), Graph((1, 12, 12))
+    value = graph.held("given")
+    for _ in range(2):
+        weights = graph.add(
+            "DequantizeLinear", rng.integers(-127, 128, (1, 1, 3, 3)).astype(np.int8), *per_channel(1, np.int8), axis=0
+        )
+        bias = graph.add("DequantizeLinear", np.array([40], np.int32), *per_channel(1, np.int32), axis=0)
+        grid = graph.grid()
+        found = graph.add("Conv", value, weights, bias, pads=[1, 1, 1, 1], kernel_shape=[3, 3])
+        pooled = graph.add("MaxPool", graph.held(found, grid), kernel_shape=[2, 2], strides=[2, 2])
+        value = graph.held(pooled, grid)
+    model = graph.model(value)
     made = lean(model)
-    assert operators(made) == ["DequantizeLinear"]
-    np.testing.assert_array_equal(answers(made, levels), answers(model, levels))
-    between = lean(
-        prepared(one, np.float32(-129.4) * one, np.uint8(129))
-    )  # no level is zero: the nearest stands for it
-    np.testing.assert_array_equal(answers(between, levels), answers(model, levels))
+    assert operators(made).count("Reshape") == 4
+    np.testing.assert_array_equal(answers(made, seen(12)), answers(model, seen(12)))
 
 
-def test_pixels_that_are_no_single_step_are_prepared_as_before() -> None:
-    one, each = np.full((1, 1, 1, 1), 0.01, np.float32), np.array([0.01, 0.02], np.float32).reshape(1, 2, 1, 1)
-    for model in (
-        prepared(each, -each, np.uint8(9)),
-        prepared(one, one, np.uint8(9)),  # all above zero: no level stands for it
-        prepared(one, -one, np.int8(9)),
-    ):
-        assert operators(lean(model)) == operators(model)
+def per_channel(count: int, kind: type) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and zero points."""
+    return np.full(count, 0.02 if kind is np.int8 else STEP * np.float32(0.02), np.float32), np.zeros(count, kind)
 
 
 def layers(*widths: int) -> onnx.ModelProto:

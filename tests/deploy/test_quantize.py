@@ -92,11 +92,13 @@ def test_weights_are_bytes_the_first_convolution_gets_pixels_and_logits_are_not_
 
 
 def test_weights_have_a_scale_for_each_channel(int8: Path) -> None:
-    tensors = {t.name: t for t in onnx.load(int8).graph.initializer}
-    convolutions = [t for t in tensors.values() if t.data_type == onnx.TensorProto.INT8 and len(t.dims) == 4]
-    assert convolutions
-    for tensor in convolutions:
-        assert list(tensors[tensor.name.replace("_quantized", "_scale")].dims) == [tensor.dims[0]]
+    graph = onnx.load(int8).graph
+    tensors = {t.name: t for t in graph.initializer}
+    read = [node.input for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in tensors]
+    convolutions = [(tensors[weights], tensors[steps]) for weights, steps, _ in read if len(tensors[weights].dims) == 4]
+    assert len(convolutions) == sum(node.op_type == "Conv" for node in graph.node) > 0
+    for weights, steps in convolutions:
+        assert list(steps.dims) == [weights.dims[0]]
 
 
 def test_signed_activations_and_seven_bits_can_be_asked_for(

@@ -136,10 +136,18 @@ def test_the_focus_stays_at_the_camera_or_goes_to_the_buttons(
         toys.choose(page, b"no picture")
         page.wait_for_selector("#problem:visible")
         assert focus(page) == "tools"
+    page.evaluate(
+        """() => {
+            const own = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            const allowed = new Promise((resolve) => { window.allow = resolve; });
+            navigator.mediaDevices.getUserMedia = (wanted) => allowed.then(() => own(wanted));
+        }"""
+    )
     page.focus("#camera")
     page.keyboard.press("Enter")
     assert page.get_attribute("#camera", "aria-disabled") == "true"
     page.keyboard.press("Enter")  # not yet
+    page.evaluate("window.allow()")
     page.wait_for_selector(".face >> nth=2")
     assert focus(page) == "camera"
     assert page.get_attribute("#camera", "aria-disabled") == "false"

@@ -17,6 +17,7 @@ from onnxscript.rewriter import MatchResult, RewriteRule, RewriteRuleSet, rewrit
 
 _WINDOW = ((0, 0), (0, 1), (1, 0), (1, 1))  # rows and columns of a 2×2 pooling, in the order of the new channels
 _MOST_SEEN = 9  # values under the kernel: with more, a layer's time goes into products, of which there are more then
+_EACH = ("ws", "wz", "b", "bs", "bz")  # what a convolution has one of for each channel: steps, zero points, biases
 _CHANNELS_LAST, _CHANNELS_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 # Attributes that a rewrite is made for; of the second ones nothing needs to be said (ONNX, Conv and MaxPool).
 _POOL = {"kernel_shape": [2, 2], "strides": [2, 2]}
@@ -25,7 +26,7 @@ _CONV_MAY = {"strides": [1, 1], "dilations": [1, 1], "group": 1, "auto_pad": "NO
 
 
 def lean(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A quantised model that gives the same in less time; one that nothing can be taken off is given back as it is.
+    """A quantised model that gives the same in less time; the one that is given stays as it is.
 
     The logits are more exact afterwards: they are not rounded to 8 bits any more.
 
@@ -36,7 +37,7 @@ def lean(model: onnx.ModelProto) -> onnx.ModelProto:
         RewriteRule(one.pattern, one.rewrite, one.check) for one in (_PixelsAsTheyAre, _PooledAtOnce, _LogitsInFloat)
     ]
     made: onnx.ModelProto = rewrite(onnx.shape_inference.infer_shapes(model), RewriteRuleSet(rules))
-    used = {name for node in made.graph.node for name in node.input}
+    used = {name for node in made.graph.node for name in node.input} | {value.name for value in made.graph.output}
     kept = [tensor for tensor in made.graph.initializer if tensor.name in used]
     del made.graph.initializer[:]
     made.graph.initializer.extend(kept)
@@ -45,7 +46,10 @@ def lean(model: onnx.ModelProto) -> onnx.ModelProto:
 
 @final
 class _PixelsAsTheyAre:
-    """Pixels are integers already, so their normalisation is a step and a zero point: nothing has to be computed."""
+    """Pixels are integers already, so their normalisation is a step and a zero point: nothing has to be computed.
+
+    Only where that is the grid they were given: the biases of the layer after it are in units of it.
+    """
 
     @staticmethod
     def pattern(op: Any, pixels: Any, scale: Any, shift: Any, step: Any, zero: Any) -> Any:
@@ -53,20 +57,20 @@ class _PixelsAsTheyAre:
         return op.DequantizeLinear(op.QuantizeLinear(prepared, step, zero), step, zero)
 
     @staticmethod
-    def check(_: Any, pixels: Any, scale: Any, shift: Any, zero: Any, **__: Any) -> MatchResult:
+    def check(_: Any, pixels: Any, scale: Any, shift: Any, step: Any, zero: Any) -> MatchResult:
         result = MatchResult()
         if pixels.dtype != ir.DataType.UINT8 or zero.dtype != ir.DataType.UINT8:
             return result.fail("not uint8")
-        level = _pixel_zero(_constant(scale), _constant(shift))
-        return result if level is not None and 0 <= level <= 255 else result.fail("no level is zero in each channel")
+        normal, grid, origin = _constant(scale), _constant(step), _constant(zero)
+        level = _pixel_zero(normal, _constant(shift))
+        if level is None or normal is None or grid is None or origin is None:
+            return result.fail("no level is zero in each channel")
+        alike = np.allclose(grid, normal, rtol=1e-5, atol=0) and bool((origin == level).all())
+        return result if alike else result.fail("another grid, as of pictures that do not span 0 to 255")
 
     @staticmethod
-    def rewrite(op: Any, pixels: Any, scale: Any, shift: Any, **_: Any) -> Any:
-        step, level = _constant(scale), _pixel_zero(_constant(scale), _constant(shift))
-        one = op.initializer(ir.tensor(np.float32(step).reshape(())), "pixel_scale")
-        return op.DequantizeLinear(
-            pixels, one, op.initializer(ir.tensor(np.array(level, np.uint8)), "pixel_zero_point")
-        )
+    def rewrite(op: Any, pixels: Any, step: Any, zero: Any, **_: Any) -> Any:
+        return op.DequantizeLinear(pixels, step, zero)
 
 
 @final
@@ -83,11 +87,14 @@ class _PooledAtOnce:
         return op.DequantizeLinear(op.QuantizeLinear(most, step, zero), step, zero)
 
     @staticmethod
-    def check(_: Any, x: Any, w: Any, conv: Any, pool: Any, **__: Any) -> MatchResult:
+    def check(_: Any, x: Any, w: Any, conv: Any, pool: Any, **found: Any) -> MatchResult:
         result = MatchResult()
         weights = _constant(w)
         if weights is None or weights[0].size > _MOST_SEEN:
             return result.fail("sees too much")
+        each = [_constant(found[name]) for name in _EACH]
+        if any(one is None or one.shape != weights.shape[:1] for one in each) or np.any(each[1]):
+            return result.fail("not symmetric in each channel")
         if not _has(conv, {}, _CONV_MAY) or not _has(pool, _POOL, _POOL_MAY):
             return result.fail("strides, dilations or groups")
         sides = _sides(x, weights, conv)
@@ -101,8 +108,8 @@ class _PooledAtOnce:
         assert sides is not None
         height, width, channels = sides[0] // 2, sides[1] // 2, len(weights)
         four = {"w": _at_each_place(weights)}
-        four |= {name: np.concatenate([_constant(found[name])] * 4) for name in ("ws", "wz", "b", "bs", "bz")}
-        new = {name: op.initializer(ir.tensor(value), f"{found[name].name}/4") for name, value in four.items()}
+        four |= {name: np.concatenate([_constant(found[name])] * 4) for name in _EACH}
+        new = {name: op.initializer(ir.tensor(value), f"{conv.name}/{name}/4") for name, value in four.items()}
         made = op.Conv(
             x,
             op.DequantizeLinear(new["w"], new["ws"], new["wz"], axis=0),
@@ -113,9 +120,11 @@ class _PooledAtOnce:
         )
         # Transposed there and back, since the kernels have channels last and ONNX first: ONNX Runtime drops both.
         places = op.Transpose(op.QuantizeLinear(made, step, zero), perm=_CHANNELS_LAST)
-        apart = op.Reshape(places, _shape(op, "places", height * width, 4, channels))
+        apart = op.Reshape(places, _shape(op, f"{conv.name}/places", height * width, 4, channels))
         most = op.MaxPool(op.Transpose(apart, perm=_CHANNELS_FIRST), kernel_shape=[1, 4], strides=[1, 4])
-        pooled = op.Reshape(op.Transpose(most, perm=_CHANNELS_LAST), _shape(op, "pooled", height, width, channels))
+        pooled = op.Reshape(
+            op.Transpose(most, perm=_CHANNELS_LAST), _shape(op, f"{conv.name}/pooled", height, width, channels)
+        )
         return op.DequantizeLinear(op.Transpose(pooled, perm=_CHANNELS_FIRST), step, zero)
 
 
@@ -191,4 +200,4 @@ def _at_each_place(weights: NDArray[Any]) -> NDArray[Any]:
 
 def _shape(op: Any, name: str, *sides: int) -> Any:
     """Of any number of pictures."""
-    return op.initializer(ir.tensor(np.array([-1, *sides], np.int64)), f"shape_{name}")
+    return op.initializer(ir.tensor(np.array([-1, *sides], np.int64)), name)
