@@ -163,10 +163,11 @@ def test_pixels_are_taken_as_they_are() -> None:
         prepared(ONE, ONE, np.uint8(9)),  # all above zero: no level stands for it
         prepared(ONE, -9 * ONE, np.int8(9)),
         prepared(ONE, -9 * ONE, np.uint8(10)),
+        prepared(ONE, np.float32(-127.5) * ONE, np.uint8(128)),  # half-way: rounding goes to even levels
         # Of pictures up to 250: a layer after it has biases in units of this step.
         prepared(ONE, -9 * ONE, np.uint8(9), step=0.0157 * 250 / 255),
     ],
-    ids=["channels", "above", "signed", "zero", "dim"],
+    ids=["channels", "above", "signed", "zero", "half-way", "dim"],
 )
 def test_pixels_on_another_grid_are_prepared_as_before(model: onnx.ModelProto) -> None:
     assert operators(lean(model)) == operators(model)

@@ -64,14 +64,13 @@ def test_the_first_layer_of_a_file_answers_nearer_to_the_exported_one(
 ) -> None:
     pictures = np.asarray(structured_set.images[calibration_rows(structured_set)])
     exported = exported_run / "export" / "model.onnx"
+    monkeypatch.setattr(quantize, "lean", lambda model: model)  # which repeats the first layer's weights
     together = quantize_int8(exported, pictures, tmp_path / "together.onnx", reduce_range=True)
     monkeypatch.setattr(quantize, "round_first_layer", lambda *_: None)
     alone = quantize_int8(exported, pictures, tmp_path / "alone.onnx", reduce_range=True)
     assert different(together, alone) == 1
     weights = next(numpy_helper.to_array(t) for t in onnx.load(exported).graph.initializer if len(t.dims) == 4)
-    plain = [
-        np.abs(to_grey(first_weights(path))[: len(weights)] - to_grey(weights)).mean() for path in (together, alone)
-    ]
+    plain = [np.abs(to_grey(first_weights(path)) - to_grey(weights)).mean() for path in (together, alone)]
     assert plain[0] < 0.7 * plain[1]
 
 

@@ -1,6 +1,6 @@
 """Rewrites of an int8 graph that leave its answers and take time off them, which shows where one face is asked about.
 
-A convolution that sees few values, such as the first one of grey pictures, spends most of its time on gathering them.
+A convolution that sees few values, such as the first one of grey pictures, takes far longer than its products would.
 Where its answers are pooled 2×2, all four of a window are computed at once from the values that they share, as four
 times the channels of half as many rows and columns; the pooling then takes the most of each four.
 """
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from onnxscript import ir
 from onnxscript.rewriter import MatchResult, RewriteRule, RewriteRuleSet, rewrite
 
+WITH_WEIGHTS = frozenset({"Conv", "Gemm", "MatMul"})  # operators that are computed in 8 bits for their weights' sake
 _WINDOW = ((0, 0), (0, 1), (1, 0), (1, 1))  # rows and columns of a 2×2 pooling, in the order of the new channels
-_MOST_SEEN = 9  # values under the kernel: with more, a layer's time goes into products, of which there are more then
+_MOST_SEEN = 9  # values under the kernel, for which it was measured; the more there are, the more are the products
 _EACH = ("ws", "wz", "b", "bs", "bz")  # what a convolution has one of for each channel: steps, zero points, biases
 _CHANNELS_LAST, _CHANNELS_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 # Attributes that a rewrite is made for; of the second ones nothing needs to be said (ONNX, Conv and MaxPool).
@@ -61,11 +62,12 @@ class _PixelsAsTheyAre:
         result = MatchResult()
         if pixels.dtype != ir.DataType.UINT8 or zero.dtype != ir.DataType.UINT8:
             return result.fail("not uint8")
-        normal, grid, origin = _constant(scale), _constant(step), _constant(zero)
-        level = _pixel_zero(normal, _constant(shift))
-        if level is None or normal is None or grid is None or origin is None:
-            return result.fail("no level is zero in each channel")
-        alike = np.allclose(grid, normal, rtol=1e-5, atol=0) and bool((origin == level).all())
+        told = [_constant(value) for value in (scale, shift, step, zero)]
+        if any(one is None or one.size != 1 for one in told):
+            return result.fail("channels differ")
+        normal, added, grid, level = (float(one.item()) for one in told if one is not None)
+        # Nearer to its level than to the next: half-way between two, rounding goes either way from pixel to pixel.
+        alike = abs(grid / normal - 1) < 1e-5 and abs(-added / normal - level) < 0.49
         return result if alike else result.fail("another grid, as of pictures that do not span 0 to 255")
 
     @staticmethod
@@ -92,8 +94,8 @@ class _PooledAtOnce:
         weights = _constant(w)
         if weights is None or weights[0].size > _MOST_SEEN:
             return result.fail("sees too much")
-        each = [_constant(found[name]) for name in _EACH]
-        if any(one is None or one.shape != weights.shape[:1] for one in each) or np.any(each[1]):
+        each = {name: _constant(found[name]) for name in _EACH}
+        if any(one is None or one.shape != weights.shape[:1] for one in each.values()) or np.any(each["wz"]):
             return result.fail("not symmetric in each channel")
         if not _has(conv, {}, _CONV_MAY) or not _has(pool, _POOL, _POOL_MAY):
             return result.fail("strides, dilations or groups")
@@ -142,7 +144,7 @@ class _LogitsInFloat:
         result, ahead = MatchResult(), [given]
         for value in ahead:
             for node in value.consumers():
-                if node.op_type in ("Conv", "Gemm", "MatMul"):
+                if node.op_type in WITH_WEIGHTS:
                     return result.fail(f"{node.name} follows")
                 ahead += node.outputs
         return result
@@ -155,13 +157,6 @@ class _LogitsInFloat:
 def _constant(value: Any) -> NDArray[Any] | None:
     tensor = ir.convenience.get_const_tensor(value)
     return None if tensor is None else np.asarray(tensor.numpy())
-
-
-def _pixel_zero(scale: NDArray[Any] | None, shift: NDArray[Any] | None) -> int | None:
-    """The grey level that is nearest to zero, which the zeros around a picture are; None where channels differ."""
-    if scale is None or shift is None or scale.size != 1 or shift.size != 1:
-        return None
-    return round(float(-shift.item() / scale.item()))
 
 
 def _has(value: Any, must: dict[str, Any], may: dict[str, Any]) -> bool:

@@ -27,7 +27,7 @@ from mien.core.files import atomic_path
 from mien.core.picture import Pixels
 from mien.core.spec import ModelSpec
 from mien.data.dataset import Dataset
-from mien.deploy.lean import lean
+from mien.deploy.lean import WITH_WEIGHTS, lean
 from mien.deploy.rounding import round_first_layer
 from mien.deploy.runtime import INPUT, Predictor
 from mien.deploy.signing import sign
@@ -38,7 +38,6 @@ Activations = Literal["u8", "s8"]
 
 _BATCH = 64
 _ROUNDED_BY = 256  # pictures by which the first layer's weights are rounded
-_WITH_WEIGHTS = frozenset({"Conv", "Gemm", "MatMul"})
 _FEWEST_HALVED = 64  # shorter tensors, such as shapes and normalisation, are not worth a rounding
 
 
@@ -176,7 +175,7 @@ def _prepare(model: Path, prepared: Path) -> None:
 def _kept_in_float(model: onnx.ModelProto, path: Path) -> list[str]:
     """Names of the nodes that no layer with weights comes before, or after none of them any follows."""
     nodes = list(model.graph.node)
-    weighted = {i for i, node in enumerate(nodes) if node.op_type in _WITH_WEIGHTS}
+    weighted = {i for i, node in enumerate(nodes) if node.op_type in WITH_WEIGHTS}
     if not weighted:
         raise MienError(f"{path}: no layer with weights, nothing to quantise")
     maker = {name: i for i, node in enumerate(nodes) for name in node.output}
