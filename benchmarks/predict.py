@@ -121,7 +121,7 @@ def measure(found: list[Contender], pictures: Path, truth: list[str], options: a
         single, batch = worker.single_s, worker.batch_s
         print(
             f"| {worker.who.name} | {worker.who.megabytes:.2f} | {scores[worker.who.name]} | {worker.threads} | "
-            f"{1e3 * median(single):.2f} ({1e3 * min(single):.2f}) | {1 / median(batch):,.0f} ({1 / min(batch):,.0f}) |"
+            f"{1e3 * median(single):.3f} ({1e3 * min(single):.3f}) | {1 / median(batch):,.0f} ({1 / min(batch):,.0f}) |"
         )
         worker.end()
 
