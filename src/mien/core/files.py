@@ -128,5 +128,6 @@ def read_table(path: Path, *keys: str, hint: str) -> dict[str, Any]:
 
 def remove_temporaries(folder: Path) -> None:
     """Delete what killed writers have left below `folder`. Call it only when no other process writes there."""
-    for left in folder.rglob(".*.tmp"):
+    own, of_safetensors = folder.rglob(".*.tmp"), folder.rglob(".tmp??????")  # safetensors 0.8 writes by way of its own
+    for left in [*own, *of_safetensors]:
         shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
