@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mien.core.errors import MienError
-from mien.core.files import atomic_folder, atomic_path
+from mien.core.files import atomic_folder, atomic_path, remove_temporaries
 
 
 def write(path: Path, text: str = "new") -> None:
@@ -110,3 +110,15 @@ def test_a_command_that_is_asked_to_end_clears_away_what_is_half_written(
     process.communicate(timeout=30)
     assert process.returncode == 128 + number
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_writers_left_goes_and_nothing_else(tmp_path: Path) -> None:
+    left = [".state.safetensors.host-12.tmp", "resume/.tmpmCy5qo"]
+    kept = ["state.safetensors", ".hidden", ".tmp-notes.txt", ".tmpfolder/mine"]
+    for name in [*left, *kept]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / ".set.host-12.tmp").mkdir()
+    remove_temporaries(tmp_path)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
+    assert not (tmp_path / ".set.host-12.tmp").exists()

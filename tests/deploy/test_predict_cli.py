@@ -308,3 +308,23 @@ def test_a_packed_set_without_pyarrow_names_what_to_install(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert mien(["predict", str(tmp_path / "packed"), "--model", str(model.path)]) == 2
     assert "pip install 'mien[train]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--csv", "--submission"])
+@pytest.mark.parametrize("what", ["picture", "model", "link to a picture"])
+def test_what_is_read_is_never_written_to(
+    model: Linear, faces: Path, tmp_path: Path, option: str, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture, link = faces / "a.png", tmp_path / "link.csv"
+    link.symlink_to(picture)
+    out = {"picture": picture, "model": model.path, "link to a picture": link}[what]
+    before = out.read_bytes()
+    assert mien(["predict", str(faces), "--model", str(model.path), option, str(out)]) == 2
+    assert f"{out}: is what is looked at, and would be replaced" in " ".join(capsys.readouterr().err.split())
+    assert out.read_bytes() == before
+
+
+def test_one_file_for_two_kinds_of_answers_is_refused(model: Linear, faces: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "a.csv")
+    assert mien(["predict", str(faces), "--model", str(model.path), "--csv", out, "--submission", out]) == 2
+    assert not Path(out).exists()

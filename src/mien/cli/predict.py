@@ -13,7 +13,7 @@ import typer
 from mien.cli.options import HeadName, Labels, Model, Threads, UnsureBelow
 from mien.cli.output import UNREAD, Reader, harmless, progress
 from mien.cli.predict_output import Drawings, json_object, table, while_read
-from mien.cli.writable import check_file, check_folder
+from mien.cli.writable import check_files, check_folder
 from mien.core.errors import MienError, MissingExtraError
 from mien.core.labels import LabelSet
 from mien.core.spec import ModelSpec
@@ -84,8 +84,7 @@ def command(
     A picture that is one cut-out face already is recognised as such; --faces says it where that is known. Exit code
     1: some pictures could not be read, the rest is answered.
     """
-    for file in filter(None, (csv, submission)):
-        check_file(file)
+    check_files((csv, submission))
     if draw:
         check_folder(draw)
     predictor = Predictor(model, threads=threads, unsure_below=unsure_below)
@@ -93,6 +92,8 @@ def command(
     names = predictor.label_names(labels=wanted, head=head)
     failures: dict[str, str] = {}
     asked = _asked(paths, split, failures)
+    pictures = [one.picture for one in asked if isinstance(one.picture, Path)]
+    check_files((csv, submission), read=[predictor.path, *pictures])
     if draw:
         _check_apart(asked, draw)
     find = _one_each(faces, asked) if submission else faces

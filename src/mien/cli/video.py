@@ -12,7 +12,8 @@ from av.packet import Packet
 from mien.cli.interrupt import until_interrupted
 from mien.cli.options import HeadName, Labels, Model, Plot, SearchSide, Smooth, Threads, Timeline, UnsureBelow
 from mien.cli.output import print_json, progress
-from mien.cli.watching import Detection, Outputs, Wanted, check_apart, facts, make_scene, open_outputs, print_summary
+from mien.cli.watching import Detection, Outputs, Wanted, facts, make_scene, open_outputs, print_summary
+from mien.cli.writable import check_files
 from mien.core.errors import MienError
 from mien.deploy.runtime import Predictor
 from mien.faces.centerface import LONGEST_SIDE
@@ -49,7 +50,7 @@ def command(
     is complete and can be played.
     """
     wanted = Wanted(out, timeline, plot)
-    check_apart(file, wanted)
+    check_files(wanted, read=[file])
     predictor = Predictor(model, threads=threads, unsure_below=unsure_below)
     scene = make_scene(
         predictor, Detection(detect_size, search_every, threads), smooth_s=smooth, labels=labels, head=head

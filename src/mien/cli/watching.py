@@ -14,8 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mien.cli.output import console, harmless
-from mien.cli.writable import check_file
-from mien.core.errors import MienError, MissingExtraError
+from mien.core.errors import MissingExtraError
 from mien.deploy.runtime import Predictor
 from mien.faces.centerface import CenterFace
 from mien.page.words import plural
@@ -59,26 +58,6 @@ def make_scene(
     detector = CenterFace(longest_side=detection.size, threads=detection.threads)
     follower = Follower(detector, quick=detector.quicker(), every=detection.every)
     return Scene(predictor, follower, smooth_s=smooth_s, labels=labels, head=head)
-
-
-def check_apart(source: Path | None, wanted: Wanted) -> None:
-    """Raise MienError when a file to write cannot be, or is what is read or another one to write: one would be lost."""
-    taken: list[Path] = []
-    for path in wanted:
-        if path is None:
-            continue
-        check_file(path)
-        if source is not None and _is_same(path, source):
-            raise MienError(f"{path}: is what is looked at, and would be replaced", hint="write to another file")
-        if any(_is_same(path, other) for other in taken):
-            raise MienError(
-                f"{path}: is to be written twice, and one would be lost", hint="give each a name of its own"
-            )
-        taken.append(path)
-
-
-def _is_same(path: Path, other: Path) -> bool:
-    return path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other))
 
 
 @contextmanager

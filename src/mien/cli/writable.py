@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from mien.core.errors import MienError
@@ -13,6 +14,30 @@ def check_file(path: Path) -> None:
     if path.is_dir():
         raise MienError(f"{path}: is a folder", hint="name a file, such as one in this folder")
     _check_above(path)
+
+
+def check_files(wanted: Iterable[Path | None], *, read: Iterable[Path] = ()) -> None:
+    """Raise MienError when a file to write cannot be, or is read or written besides: one would be lost."""
+    taken: list[Path] = []
+    sources = set(map(_place, read))
+    for path in filter(None, wanted):
+        check_file(path)
+        if _place(path) in sources:
+            raise MienError(f"{path}: is what is looked at, and would be replaced", hint="write to another file")
+        if _place(path) in map(_place, taken):
+            raise MienError(
+                f"{path}: is to be written twice, and one would be lost", hint="give each a name of its own"
+            )
+        taken.append(path)
+
+
+def _place(path: Path) -> tuple[int, int] | Path:
+    """The same for two names of one file, be it by links."""
+    try:
+        found = path.stat()
+    except OSError:
+        return path.resolve()
+    return found.st_dev, found.st_ino
 
 
 def check_folder(path: Path) -> None:

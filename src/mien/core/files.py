@@ -15,6 +15,7 @@ from typing import Any
 from mien.core.errors import MienError
 
 _HOST = re.sub(r"[^0-9A-Za-z-]", "-", socket.gethostname())
+_OF_SAFETENSORS = re.compile(r"\.tmp[0-9A-Za-z]{6}")  # which it writes by way of, since 0.8 at the latest
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<host>[0-9A-Za-z-]+)-(?P<process>\d+)\.tmp")
 
 
@@ -128,6 +129,8 @@ def read_table(path: Path, *keys: str, hint: str) -> dict[str, Any]:
 
 def remove_temporaries(folder: Path) -> None:
     """Delete what killed writers have left below `folder`. Call it only when no other process writes there."""
-    own, of_safetensors = folder.rglob(".*.tmp"), folder.rglob(".tmp??????")  # safetensors 0.8 writes by way of its own
-    for left in [*own, *of_safetensors]:
-        shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+    for left in [*folder.rglob(".*")]:
+        if left.name.endswith(".tmp") and left.is_dir():
+            shutil.rmtree(left)
+        elif left.name.endswith(".tmp") or (_OF_SAFETENSORS.fullmatch(left.name) and left.is_file()):
+            left.unlink(missing_ok=True)
