@@ -97,7 +97,7 @@ def test_every_option_of_import_reaches_the_import(write_csv: Write, tmp_path: P
         (["--colour", "blue"], "'blue' is not one of"),
         (["--labels", "fer7"], "unknown label set 'fer7'"),
         (["--size", "4000"], "not between 8 and 1024"),
-        (["--votes", "gone.csv"], "gone.csv: cannot be read"),
+        (["--votes", "gone.csv"], "gone.csv: no such file or folder\n  → "),
     ],
 )
 def test_wrong_use_exits_with_two_and_says_why(

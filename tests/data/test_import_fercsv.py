@@ -176,6 +176,14 @@ def test_a_csv_that_is_none_of_the_known_ones_is_told_with_its_columns(tmp_path:
         import_data(tmp_path / "a.csv", tmp_path / "packed")
 
 
+def test_rows_without_the_line_of_names_above_them_say_so_in_short(write_csv: Write, tmp_path: Path) -> None:
+    source = write_csv(GOOD)
+    source.write_text(source.read_text().split("\n", 1)[1])
+    with pytest.raises(MienError, match=r"its first line holds data .*\n.*emotion,pixels,Usage") as caught:
+        import_data(source, tmp_path / "packed")
+    assert len(str(caught.value)) < 400
+
+
 def test_strict_stops_at_the_first_fault_and_leaves_nothing(write_csv: Write, tmp_path: Path) -> None:
     source = write_csv([GOOD[0], (1, "1 2 3", "Training")])
     with pytest.raises(MienError, match=r"fer2013\.csv#1: 3 pixels instead of 16"):

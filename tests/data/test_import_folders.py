@@ -277,7 +277,10 @@ def test_hidden_and_other_files_are_passed_over(write_pictures: Write, tmp_path:
 
 def test_an_empty_folder_is_refused_with_the_known_formats(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(MienError, match="no known data format"):
+    with pytest.raises(MienError, match="no known data format\n  → the folder is empty"):
+        import_data(tmp_path / "empty", tmp_path / "packed")
+    (tmp_path / "empty" / "notes.txt").touch()
+    with pytest.raises(MienError, match="no known data format\n  → known formats: raf-db"):
         import_data(tmp_path / "empty", tmp_path / "packed")
 
 

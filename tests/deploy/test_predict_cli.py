@@ -191,6 +191,8 @@ def test_a_packed_set_without_labels_becomes_a_submission_by_row_numbers(
         (["absent.png", "empty", "gone"], "absent.png: no such file or folder; empty: no pictures"),
         (["absent.png", "gone"], "gone: no such file or folder"),
         (["absent.png"], "absent.png: no such file or folder"),
+        (["https://example.org/a.png"], "a.png: an address, not a file"),
+        (["on/a.png"], "the folder on is not there"),
         (["empty"], "no pictures in this folder"),
         (["a.png", "--labels", "fer2014"], "did you mean 'fer2013'"),
         (["a.png", "--model", "absent.onnx"], "no such run or model"),
@@ -233,9 +235,9 @@ def test_drawings_of_a_packed_set_above_stay_in_the_folder_of_drawings(
     inside = contest(tmp_path / "packed") / "inside"
     inside.mkdir()
     monkeypatch.chdir(inside)
-    assert mien(["predict", "..", "--model", str(model.path), "--draw", "drawn"]) == 0
-    assert len(list((inside / "drawn" / "packed").iterdir())) == 6
-    assert {path.name for path in inside.iterdir()} == {"drawn"}
+    assert mien(["predict", "..", "--model", str(model.path), "--draw", "../../drawn"]) == 0
+    assert len(list((tmp_path / "drawn" / "packed").iterdir())) == 6
+    assert {path.name for path in tmp_path.iterdir()} == {"drawn", "packed", model.path.name}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are text")

@@ -206,10 +206,12 @@ def test_drawings_of_a_folder_above_stay_in_the_folder_of_drawings(
     ask: Callable[..., str], photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(photos / "deep")
-    ask("..", "d.png", "--draw", "drawn")
-    made = {str(path.relative_to(photos)) for path in photos.rglob("*.png")}
-    assert {"deep/drawn/photos/a.png", "deep/drawn/photos/deep/d.png", "deep/drawn/d.png"} <= made
-    assert len(made) == 4 + 5
+    ask("..", "d.png", "--draw", "../../drawn")
+    drawn = photos.parent / "drawn"
+    made = {str(path.relative_to(drawn)) for path in drawn.rglob("*.png")}
+    assert {"photos/a.png", "photos/deep/d.png", "d.png"} <= made
+    assert len(made) == 5
+    assert len(list(photos.rglob("*.png"))) == 4
 
 
 def test_drawings_never_replace_the_pictures(
@@ -220,8 +222,31 @@ def test_drawings_never_replace_the_pictures(
     for asked, folder in (("a.png", "."), (photos, ".."), ("deep/d.png", photos / "deep")):
         assert mien(["predict", str(asked), "--model", str(model.path), "--draw", str(folder)]) == 2
         assert "give --draw a folder of its own" in capsys.readouterr().err
+    for asked in (".", "..", photos / "deep"):
+        assert mien(["predict", str(asked), "--model", str(model.path), "--draw", str(photos / "deep/marked")]) == 2
+        assert "give --draw a folder beside it" in capsys.readouterr().err
     assert detector.sizes == []
     assert {path: path.read_bytes() for path in photos.parent.rglob("*.png")} == before
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_drawings_replace_drawings_and_nothing_else(
+    ask: Callable[..., str], photos: Path, tmp_path: Path, name: str, capsys: Shown
+) -> None:
+    photo, drawn = photos / name, tmp_path / "drawn"
+    Image.fromarray(TWO).save(photo)
+    ask(photo, "--draw", drawn)
+    first = (drawn / name).read_bytes()
+    ask(photo, "--draw", drawn)
+    assert (drawn / name).read_bytes() == first
+    Image.fromarray(FILLED).save(drawn / name)
+    other = (drawn / name).read_bytes()
+    ask(photo, "--draw", drawn, code=2)
+    assert f"{drawn / name}: is no drawing of mien's" in capsys.readouterr().err
+    (drawn / name).write_text("a note")
+    ask(photo, "--draw", drawn, code=2)
+    assert (drawn / name).read_text() == "a note"
+    assert other != first
 
 
 def test_a_submission_takes_each_picture_for_one_face(ask: Callable[..., str], photos: Path, tmp_path: Path) -> None:

@@ -245,6 +245,7 @@ def test_the_verb_writes_measures_and_tells(
     [
         (["--split", "nosplit"], "no picture in split 'nosplit'"),
         (["--out", "."], "is a folder"),
+        (["--out", "notes.txt"], "notes.txt: does not end in .onnx"),
     ],
 )
 def test_what_cannot_be_measured_or_written_is_said_before_the_work(

@@ -137,6 +137,13 @@ def test_the_doctor_passes_a_recipe_that_learns(bar_set: Dataset, capsys: pytest
     assert code == 0
 
 
+def test_the_doctor_told_the_data_first_says_which_way_round(
+    bar_set: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli(["doctor", str(bar_set.path), "mien-s"]) == 2
+    assert f"mien doctor mien-s {bar_set.path}" in capsys.readouterr().err
+
+
 def test_the_doctor_ends_with_1_when_a_check_fails(bar_set: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
     settings = flags((*TINY, "data.train_on_val=true"))
     assert cli(["doctor", "mien-s", str(bar_set.path), "--json", *settings]) == 1

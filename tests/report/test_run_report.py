@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from mien.core import recipe as recipes
 from mien.core.errors import MienError
 from mien.core.files import write_json, write_text
 from mien.core.rundir import RunDir
+from mien.data.dataset import Dataset
 from mien.report.found import read_diagnosis, read_drawings
 from mien.report.over_training import Spread, read_spreads
 from mien.report.run_page import run_context, write_run_report
@@ -336,6 +338,15 @@ def test_where_nothing_can_be_written_is_said_before_the_run_is_read(
     monkeypatch.setattr("mien.cli.report.write_run_report", lambda *_, **__: pytest.fail("read already"))
     assert mien(["report", str(folder.path), "--out", str(tmp_path)]) == 2
     assert "is a folder" in capsys.readouterr().err
+    assert mien(["report", str(folder.path), "--out", str(folder.recipe)]) == 2
+    assert "recipe.toml: does not end in .html" in capsys.readouterr().err
+
+
+def test_pictures_of_a_set_that_nothing_was_measured_on_are_refused(folder: RunDir, bar_set: Dataset) -> None:
+    shutil.rmtree(folder.evaluation)
+    with pytest.raises(MienError, match=r"no evaluation of its weights(.|\n)*mien eval"):
+        write_run_report(folder, data=bar_set.path)
+    assert not folder.report.exists()
 
 
 def test_training_is_told_as_the_diagnosis_sees_it(folder: RunDir) -> None:

@@ -23,6 +23,7 @@ Make = Callable[..., SimpleNamespace]
     ("arguments", "message"),
     [
         (["--host", "0.0.0.0"], "API key"),
+        (["--host", "300.1.1.1"], "--host 300.1.1.1: no address"),
         (["--host", "10.1.2.3", "--allow-host", "a.example"], "API key"),
         (["--model", "nowhere.onnx"], "no such run or model"),
         (["--api-key-file", "nowhere"], "cannot be read"),

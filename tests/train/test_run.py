@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -273,6 +274,8 @@ def test_a_batch_larger_than_the_set_or_a_crop_larger_than_the_picture_is_refuse
 ) -> None:
     with pytest.raises(MienError, match="fewer than one batch"):
         train(bar_set, tiny("train.batch_size=500"), tmp_path / "r", Silent())
+    with pytest.raises(MienError, match=r"data.crop = 8 is 11% (.|\n)*--size 9, or --set data.crop=22"):
+        train(bar_set, tiny("data.crop=8"), tmp_path / "r", Silent())
     with pytest.raises(MienError, match="larger than the pictures"):
         train(bar_set, tiny("data.crop=30"), tmp_path / "r", Silent())
 
@@ -342,7 +345,10 @@ def test_a_plateau_lowers_the_rate_and_of_a_set_with_votes_alone_is_one_of_their
 
 @pytest.mark.parametrize("key", ["train.probe=1", "average={ ema_decay = 0, swa_from_epoch = 1 }"])
 def test_single_pictures_are_measured_without_batch_statistics(bar_set: Dataset, tmp_path: Path, key: str) -> None:
+    images = np.ascontiguousarray(bar_set.images[:, ::3, ::3])
+    table = dataset.make_table(label=bar_set.label, split=bar_set.split, source=bar_set.column("source"), images=images)
+    small = dataset.save(tmp_path / "set", images, table, dataset.describe("small", bar_set.labels, images, table))
     settings = ["data.crop=8", "train.eval_batch_size=1"]  # the last maps are of one pixel
-    finished = train(bar_set, tiny("train.epochs=1", *settings, key), tmp_path / "r", Silent())
+    finished = train(small, tiny("train.epochs=1", *settings, key), tmp_path / "r", Silent())
     assert finished.progress.epoch == 1
     assert math.isnan(finished.progress.health[0]["batch_norm_loss"]) == key.startswith("train.probe")

@@ -83,6 +83,15 @@ def test_averaged_weights_are_the_mean_with_norms_of_their_own(run: Path, bar_se
     torch.testing.assert_close(mean, maps.mean((0, 2, 3)), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("out", ["weights/best.safetensors", "weights/last.safetensors", "recipe.toml", "snapshot"])
+def test_an_average_replaces_no_other_file_of_the_run(run: Path, out: str, capsys) -> None:
+    target = snapshots(RunDir(run))[0] if out == "snapshot" else run / out
+    before = target.read_bytes()
+    assert cli(["average", str(run), "--out", str(target)]) == 2
+    assert str(target) in capsys.readouterr().err
+    assert target.read_bytes() == before
+
+
 def test_weights_of_different_nets_have_no_mean(run: Path, bar_set: Dataset, small, watched, tmp_path: Path) -> None:
     other = small(train={"epochs": 1}, model={"options": {"widths": "8,8,8,16"}})
     train(bar_set, other, tmp_path / "r", watched())

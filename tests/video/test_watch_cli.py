@@ -170,6 +170,25 @@ def test_a_recording_that_fails_leaves_the_rest_and_is_told(
     assert plot.is_file()
 
 
+def test_a_video_without_a_picture_says_so_and_leaves_older_files(
+    model: Linear,
+    detector: StoppingDetector,
+    clip: Path,
+    tmp_path: Path,
+    capsys: Shown,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(VideoFile, "frames_and_sound", lambda *_, **__: iter(()))  # as where no frame can be decoded
+    older = [tmp_path / name for name in ("out.mp4", "t.csv", "t.png")]
+    for file in older:
+        file.write_text("older")
+    wanted = [f"--{name}={file}" for name, file in zip(("out", "timeline", "plot"), older, strict=True)]
+    assert mien(["video", str(clip), *wanted, "--model", str(model.path), "--threads", "1"]) == 2
+    assert "clip.mp4: no picture of it can be read" in capsys.readouterr().err
+    assert [file.read_text() for file in older] == ["older"] * 3
+    assert detector.sizes == []
+
+
 def test_a_video_that_is_cut_off_is_said_to_be(
     ask: Callable[..., str], tmp_path: Path, capsys: Shown, model: Linear
 ) -> None:
@@ -233,6 +252,8 @@ def test_a_camera_stops_after_some_seconds_or_on_ctrl_c(
         (["webcam", "clip.mp4", "--out", "x.mp4", "--plot", "x.mp4"], "x.mp4: is to be written twice"),
         (["video", "clip.mp4", "--plot", "."], "is a folder"),
         (["video", "clip.mp4", "--plot", "clip.mp4/t.png"], "clip.mp4 is a file, not a folder"),
+        (["webcam", "clip.mp4", "--plot", "t.jpg"], "t.jpg: does not end in .png"),
+        (["video", "."], ".: is a folder"),
         (["webcam", "absent.mp4"], "absent.mp4: no camera"),
         (["video", "clip.mp4", "--every", "0"], "--every"),
     ],

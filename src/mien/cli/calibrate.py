@@ -24,7 +24,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def command(
-    model: Path = typer.Argument(help="Run folder or .safetensors file."),
+    model: Path = typer.Argument(help="Run folder or .safetensors file; with --dry-run an exported .onnx file, too."),
     data: Path | None = typer.Argument(None, help="Packed data set. Default: the run's own."),
     split: str = typer.Option("val", help="Pictures that the model was not trained on: val, test."),
     precision: float | None = typer.Option(

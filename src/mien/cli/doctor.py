@@ -9,6 +9,8 @@ from rich.markup import escape
 
 from mien.cli.output import bars, console, print_json
 from mien.core import recipe as recipes
+from mien.core.errors import MienError
+from mien.core.errors import command as shell
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -24,6 +26,8 @@ def command(
 
     Exit code 1: a check failed.
     """
+    if (Path(recipe) / "dataset.json").is_file():
+        raise MienError(f"{recipe}: a packed data set, where the recipe stands", hint=shell("doctor", data, recipe))
     chosen = recipes.read(recipe, settings)
     # Loaded only now: a wrong key is answered at once, before torch takes its seconds.
     from mien.data import dataset

@@ -12,7 +12,7 @@ import typer
 
 from mien.cli.options import HeadName, Labels, Model, Threads, UnsureBelow
 from mien.cli.output import UNREAD, Reader, harmless, progress
-from mien.cli.predict_output import Drawings, json_object, table, while_read
+from mien.cli.predict_output import Drawings, check_drawn, distinct, drawn_name, json_object, table, while_read
 from mien.cli.writable import check_files, check_folder
 from mien.core.errors import MienError, MissingExtraError
 from mien.core.labels import LabelSet
@@ -95,7 +95,8 @@ def command(
     pictures = [one.picture for one in asked if isinstance(one.picture, Path)]
     check_files((csv, submission), read=[predictor.path, *pictures])
     if draw:
-        _check_apart(asked, draw)
+        _check_apart(asked, paths, draw)
+        check_drawn(draw, [one.drawn for one in asked])
     find = _one_each(faces, asked) if submission else faces
     detector = None if find is Find.crop else _detector(detect_size, min_score, threads)
     reader = PhotoReader(predictor, detector=detector, find=find.value, labels=wanted, head=head)
@@ -142,7 +143,7 @@ def _asked(paths: Sequence[Path], split: str | None, failures: dict[str, str]) -
         raise MienError("; ".join(error.message for error in wrong), hint=hint)
     if split is not None and not any(map(_is_packed, paths)):
         raise MienError(f"--split {split}: none of these is a packed data set", hint="leave --split out")
-    return found
+    return [one._replace(drawn=name) for one, name in zip(found, distinct(one.drawn for one in found), strict=True)]
 
 
 def _pictures(path: Path, split: str | None, failures: dict[str, str]) -> Iterator[_Asked]:
@@ -170,11 +171,17 @@ def _is_packed(path: Path) -> bool:
 
 def _drawn(file: Path, asked: Path, inside: str | None) -> Path:
     """Below the name of the folder that was asked about; never out of the folder of drawings, as `..` would lead."""
-    return Path(file.name) if inside is None else Path(inside, file.relative_to(asked))
+    return drawn_name(Path(file.name) if inside is None else Path(inside, file.relative_to(asked)))
 
 
-def _check_apart(asked: Sequence[_Asked], draw: Path) -> None:
-    """Raise MienError when a drawing would get into a folder of the pictures asked about, and could replace one."""
+def _check_apart(asked: Sequence[_Asked], paths: Sequence[Path], draw: Path) -> None:
+    """Raise MienError when drawings would get among the pictures asked about: one could be replaced, or asked about."""
+    for folder in filter(Path.is_dir, paths):
+        if draw.resolve().is_relative_to(folder.resolve()):
+            raise MienError(
+                f"{draw}: lies in {folder}, and the next to read that would take drawings for pictures",
+                hint="give --draw a folder beside it",
+            )
     drawn = {folder.resolve() for folder in {(draw / one.drawn).parent for one in asked}}
     for folder in {one.picture.parent for one in asked if isinstance(one.picture, Path)}:
         if folder.resolve() in drawn:

@@ -10,9 +10,11 @@ from typing import Any
 
 import typer
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from rich.text import Text
 
 from mien.cli.output import Reader, console, dumped, harmless
+from mien.core.errors import MienError
 from mien.core.files import atomic_path
 from mien.deploy.annotate import annotate, annotate_crop
 from mien.deploy.answers import Sink
@@ -20,6 +22,8 @@ from mien.deploy.photos import Face, Looked, Photo
 
 Failures = Mapping[str, str]
 _WIDEST_NAME = 48
+# Written into drawings, so that a later run knows which files it may replace.
+_SIGNATURE = "drawn by mien predict"
 
 
 @contextmanager
@@ -126,23 +130,12 @@ class Drawings:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._taken: set[Path] = set()
 
     def add(self, looked: Looked, name: Path) -> None:
-        """Write one picture as `name` in the folder: PNG stays PNG, all else becomes JPEG."""
+        """Write one picture as `name`, of `drawn_name`, in the folder."""
         photo, picture = looked
         marked = annotate_crop(picture, photo.faces[0]) if photo.is_crop else annotate(picture, photo.faces)
-        suffix = ".png" if name.suffix.lower() == ".png" else ".jpg"
-        self._save(marked, self._free(self.folder / name.with_suffix(suffix)), picture.info.get("icc_profile"))
-
-    def _free(self, path: Path) -> Path:
-        """`path`, or with a number where this run has written it already."""
-        found, number = path, 1
-        while found in self._taken:
-            number += 1
-            found = path.with_stem(f"{path.stem}-{number}")
-        self._taken.add(found)
-        return found
+        self._save(marked, self.folder / name, picture.info.get("icc_profile"))
 
     def _save(self, picture: Image.Image, path: Path, profile: bytes | None) -> None:
         """Of what the source says besides its pixels, the colour profile alone is kept, where it is one of RGB."""
@@ -150,6 +143,41 @@ class Drawings:
         picture.info.clear()  # Pillow would write a comment on
         with atomic_path(path) as temporary:
             if path.suffix == ".png":
-                picture.save(temporary, "PNG", icc_profile=kept)
+                picture.save(temporary, "PNG", icc_profile=kept, pnginfo=_signature())
             else:
-                picture.save(temporary, "JPEG", quality=92, icc_profile=kept)
+                picture.save(temporary, "JPEG", quality=92, icc_profile=kept, comment=_SIGNATURE)
+
+
+def drawn_name(name: Path) -> Path:
+    """What the drawing of a picture is called: PNG stays PNG, all else becomes JPEG."""
+    return name.with_suffix(".png" if name.suffix.lower() == ".png" else ".jpg")
+
+
+def distinct(names: Iterable[Path]) -> Iterator[Path]:
+    """The same names, with a number where one was there before."""
+    taken: set[Path] = set()
+    for name in names:
+        found, number = name, 1
+        while found in taken:
+            number += 1
+            found = name.with_stem(f"{name.stem}-{number}")
+        taken.add(found)
+        yield found
+
+
+def check_drawn(folder: Path, names: Iterable[Path]) -> None:
+    """Raise MienError where a drawing would replace a file that is none."""
+    for path in filter(Path.is_file, (folder / name for name in names)):
+        try:
+            with Image.open(path) as picture:
+                told = picture.info.get("Software") or picture.info.get("comment")
+        except OSError:
+            told = None
+        if told not in (_SIGNATURE, _SIGNATURE.encode()):
+            raise MienError(f"{path}: is no drawing of mien's, and would be replaced", hint="give --draw a new folder")
+
+
+def _signature() -> PngInfo:
+    info = PngInfo()
+    info.add_text("Software", _SIGNATURE)
+    return info

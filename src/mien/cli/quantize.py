@@ -49,7 +49,7 @@ def command(
     target = out or source.with_name(f"{source.stem}.{kind}.onnx")
     if target.exists() and target.samefile(source):
         raise MienError(f"{target}: is the model itself, and would be replaced", hint="give --out another name")
-    check_file(target)
+    check_file(target, endings=(".onnx",))
     dataset.rows(split)  # that there are pictures to measure on is known before the file is written
     used = 0
     if kind is Kind.fp16:

@@ -28,7 +28,7 @@ def command(
     It shows what is there: run mien eval, diagnose and explain first, or again later.
     """
     if out is not None:
-        check_file(out)
+        check_file(out, endings=(".html", ".htm"))
     written = write_run_report(RunDir(run), data=data, out=out)
     if as_json:
         print_json(_facts(written))

@@ -12,8 +12,7 @@ from av.packet import Packet
 from mien.cli.interrupt import until_interrupted
 from mien.cli.options import HeadName, Labels, Model, Plot, SearchSide, Smooth, Threads, Timeline, UnsureBelow
 from mien.cli.output import print_json, progress
-from mien.cli.watching import Detection, Outputs, Wanted, facts, make_scene, open_outputs, print_summary
-from mien.cli.writable import check_files
+from mien.cli.watching import Detection, Outputs, Wanted, check_wanted, facts, make_scene, open_outputs, print_summary
 from mien.core.errors import MienError
 from mien.deploy.runtime import Predictor
 from mien.faces.centerface import LONGEST_SIDE
@@ -50,7 +49,7 @@ def command(
     is complete and can be played.
     """
     wanted = Wanted(out, timeline, plot)
-    check_files(wanted, read=[file])
+    check_wanted(wanted, read=[file])
     predictor = Predictor(model, threads=threads, unsure_below=unsure_below)
     scene = make_scene(
         predictor, Detection(detect_size, search_every, threads), smooth_s=smooth, labels=labels, head=head
@@ -61,9 +60,9 @@ def command(
             summary = watch(
                 _watched(source, outputs), scene, outputs.watchers, every=every, sound=outputs.sound, stopped=stopped
             )
-        interrupted = stopped()
-        if not summary.frames and not interrupted:
-            raise MienError(f"{file}: no picture of it can be read", hint="is it a video?")
+            interrupted = stopped()
+            if not summary.frames and not interrupted:  # said before a file to write says that it got none
+                raise MienError(f"{file}: no picture of it can be read", hint="is it a video?")
         cut_off_s = None if interrupted else source.cut_off_s
     _report(summary, scene, source, cut_off_s, as_json=as_json)
     raise typer.Exit(_INTERRUPTED if interrupted else 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mien.cli.output import console, harmless
+from mien.cli.writable import check_file, check_files
 from mien.core.errors import MissingExtraError
 from mien.deploy.runtime import Predictor
 from mien.faces.centerface import CenterFace
@@ -51,6 +52,13 @@ class Detection(NamedTuple):
     threads: int | None
 
 
+def check_wanted(wanted: Wanted, *, read: Iterable[Path]) -> None:
+    """Raise MienError when a file cannot be written, or one that is read or another kind of file would be lost."""
+    check_files(wanted, read=read)
+    if wanted.plot:
+        check_file(wanted.plot, endings=(".png",))
+
+
 def make_scene(
     predictor: Predictor, detection: Detection, *, smooth_s: float, labels: str | None, head: str | None
 ) -> Scene:
@@ -86,7 +94,7 @@ def open_outputs(
 
 @contextmanager
 def _plotted(path: Path, names: Sequence[str], title: str) -> Iterator[Watcher]:
-    """A watcher whose plot is written when the block ends, also when an error does that after the first frame."""
+    """A watcher whose plot is written when the block ends, be it by an error; of no frame at all there is none."""
     try:  # here: matplotlib is large, and only a plot needs it
         from mien.video.plot import TimelinePlot
     except ModuleNotFoundError as error:
@@ -94,7 +102,7 @@ def _plotted(path: Path, names: Sequence[str], title: str) -> Iterator[Watcher]:
     plot, failures = TimelinePlot(names), Failures()
     with failures.noted():
         yield plot
-    if plot.begun or failures.first is None:
+    if plot.begun:
         with failures.noted(), writing(path, begun=False):
             plot.save(path, title)
     failures.tell()

@@ -14,8 +14,7 @@ from rich.text import Text
 from mien.cli.interrupt import until_interrupted
 from mien.cli.options import HeadName, Labels, Model, Plot, SearchSide, Smooth, Threads, Timeline, UnsureBelow
 from mien.cli.output import console, harmless, print_json
-from mien.cli.watching import Detection, Wanted, facts, make_scene, open_outputs, print_summary
-from mien.cli.writable import check_files
+from mien.cli.watching import Detection, Wanted, check_wanted, facts, make_scene, open_outputs, print_summary
 from mien.deploy.annotate import colour_of
 from mien.deploy.runtime import Predictor
 from mien.faces.centerface import LONGEST_SIDE
@@ -53,7 +52,7 @@ def command(
     Nothing is stored but what --out, --timeline and --plot ask for. Ctrl-C ends it; files are then complete.
     """
     wanted = Wanted(out, timeline, plot)
-    check_files(wanted, read=[Path(device)] if device else [])
+    check_wanted(wanted, read=[Path(device)] if device else [])
     predictor = Predictor(model, threads=threads, unsure_below=unsure_below)
     scene = make_scene(
         predictor, Detection(detect_size, search_every, threads), smooth_s=smooth, labels=labels, head=head

@@ -9,10 +9,18 @@ from pathlib import Path
 from mien.core.errors import MienError
 
 
-def check_file(path: Path) -> None:
-    """Raise MienError where no file can be written: a folder, or a folder above that cannot be written to."""
+def check_file(path: Path, *, endings: tuple[str, ...] = ()) -> None:
+    """Raise MienError where no file can be written: a folder, or a folder above that cannot be written to.
+
+    Of a kind of file that goes by `endings`, such as `.html`, other names are refused too: what has one is another
+    kind of file, and would be lost.
+    """
     if path.is_dir():
         raise MienError(f"{path}: is a folder", hint="name a file, such as one in this folder")
+    if endings and path.suffix.lower() not in endings:
+        raise MienError(
+            f"{path}: does not end in {' or '.join(endings)}", hint=f"such as {path.with_suffix(endings[0]).name}"
+        )
     _check_above(path)
 
 

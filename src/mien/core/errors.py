@@ -50,10 +50,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {near!r}?" if near else _listed(name, names)
 
 
-def like(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like another one, in whatever case; None where none is."""
+def like(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> str | None:
+    """The known name that is most like another one, in whatever case; None where none is, from 0 to 1, by `cutoff`."""
     folded = {own.casefold(): own for own in sorted(known, reverse=True)}
-    near = get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
+    near = get_close_matches(name.casefold(), folded, n=1, cutoff=cutoff)
     return folded[near[0]] if near else None
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from mien.core.errors import MienError, unknown_name
 
+_FORM = 'a table begins with [train], a key reads epochs = 30, text stands in "quotes"'
+
 
 def shipped_names(folder: str) -> list[str]:
     """Names of the TOML files in a folder of the package."""
@@ -47,4 +49,4 @@ def parse(data: bytes, *, source: str) -> dict[str, Any]:
         line = data.count(b"\n", 0, error.start) + 1
         raise MienError(f"{source}: not UTF-8 in line {line}", hint="save it as UTF-8, as TOML has to be") from None
     except tomllib.TOMLDecodeError as error:
-        raise MienError(f"{source}: not valid TOML ({error})") from None
+        raise MienError(f"{source}: not valid TOML ({error})", hint=_FORM) from None

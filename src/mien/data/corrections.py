@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mien.core.errors import MienError, unknown_name
 from mien.core.files import atomic_path
+from mien.core.paths import unreadable
 
 FILE_NAME = "corrections.csv"
 ACTIONS = ("keep", "relabel", "drop")
@@ -83,7 +84,7 @@ def read(path: Path) -> list[Correction]:
     except FileNotFoundError:
         raise MienError(f"{path}: no such file", hint="`mien data audit DATA` writes one") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise MienError(f"{path}: cannot be read ({error})") from None
+        raise unreadable(path, error) from None
 
 
 def _check_header(path: Path, names: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import MienError
 from mien.core.labels import LabelSet, known
+from mien.core.paths import absent
 from mien.data import corrections
 from mien.data.codes import is_number
 from mien.data.corrected import correct_folder
@@ -128,7 +129,7 @@ def _check(options: ImportOptions) -> None:
 def _open(source: Path, options: ImportOptions) -> Reading:
     """The recognised source, joined with its votes."""
     if not source.exists():
-        raise MienError(f"no such file or folder: {source}")
+        raise absent(source)
     form = by_name(options.format) if options.format else recognise(source)
     reading = form.read(source)
     reading.notes.lines.insert(0, f"read as {form.name}: {form.about}")

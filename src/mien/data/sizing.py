@@ -40,7 +40,7 @@ def choose_shape(survey: Counter[Shape], notes: Notes, *, size: int | None = Non
 def check_size(size: int | None) -> None:
     """Raise MienError unless `size`, in pixels a side, is one that a packed set may have; None leaves it open."""
     if size is not None and not _SMALLEST <= size <= _LARGEST:
-        raise MienError(f"a side of {size} pixels is not between {_SMALLEST} and {_LARGEST}")
+        raise MienError(f"a side of {size} pixels is not between {_SMALLEST} and {_LARGEST}", hint="--size 48")
 
 
 def _size(sizes: Counter[tuple[int, int]], size: int | None, notes: Notes) -> tuple[int, int]:

@@ -13,6 +13,7 @@ import pyarrow.csv as pa_csv
 
 from mien.core.errors import MienError
 from mien.core.files import atomic_path
+from mien.core.paths import unreadable
 from mien.core.votes import COLUMNS
 from mien.data.arrow import to_numpy
 from mien.data.split import USAGE, split_of
@@ -84,7 +85,7 @@ def read_votes(path: Path) -> VoteTable:
             table = _read_fast(path)
             return table if table is not None else _read_slowly(path, csv.reader(file))
     except (OSError, UnicodeDecodeError) as error:
-        raise MienError(f"{path}: cannot be read ({error})") from None
+        raise unreadable(path, error) from None
 
 
 def _read_fast(path: Path) -> VoteTable | None:

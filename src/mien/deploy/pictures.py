@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien.core.errors import MienError
+from mien.core.paths import absent
 from mien.core.picture import SUFFIXES, Pixels, conform, decode, from_pil
 from mien.core.spec import ModelSpec
 
@@ -95,7 +96,7 @@ def picture_files(paths: Iterable[Path], *, on_error: Callable[[str, MienError],
     """
     for path in paths:
         if not path.exists():
-            raise MienError(f"{path}: no such file or folder")
+            raise absent(path)
         unread: dict[str, MienError] = {}
         files = sorted(_pictures_below(path, unread)) if path.is_dir() else [path]
         for name, error in unread.items():

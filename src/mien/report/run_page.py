@@ -79,6 +79,11 @@ def run_context(run: RunDir, *, data: Path | None = None) -> tuple[ReportContext
     drawings, old = read_drawings(run)
     found = _answers(run)
     answers = None if found is None or found.stale else found
+    if data is not None and answers is None:
+        raise MienError(
+            f"{run.path}: no evaluation of its weights, so nothing was measured on {data}",
+            hint=command("eval", run.path, data),
+        )
     kept = _scored(answers) if answers else None
     shown = kept or _Scored((), _NO_IDS, np.zeros((0, 0), np.float32), _NO_IDS)
     context = ReportContext(

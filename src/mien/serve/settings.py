@@ -14,6 +14,8 @@ from mien.core.spec import Frozen
 
 KEY_VARIABLE = "MIEN_API_KEY"
 SHORTEST_KEY = 16
+_KEY_FILE = f"a text file with one key a line, each of {SHORTEST_KEY} or more letters, digits or signs of ASCII"
+_NUMBERS = re.compile(r"\d+(\.\d+){3}")
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -76,9 +78,10 @@ class Settings(Frozen):
         """The same settings, with the address that is listened on among the host names.
 
         Raises:
-            MienError: an address beyond the loopback without a key or without a name to be called by, or a name or
-                an origin that no browser ever sends.
+            MienError: four numbers that are no address, an address beyond the loopback without a key or without a
+                name to be called by, or a name or an origin that no browser ever sends.
         """
+        _check_address(self.host)
         _check_names(self.access)
         own = frozenset() if _is_any(self.host) else frozenset({self.host.lower()})
         hosts = self.access.hosts | own
@@ -103,6 +106,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _check_address(host: str) -> None:
+    if _NUMBERS.fullmatch(host):
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            raise MienError(
+                f"--host {host}: no address, its numbers go from 0 to 255", hint="--host 127.0.0.1"
+            ) from None
 
 
 def _is_any(host: str) -> bool:
@@ -168,8 +181,8 @@ def _lines(file: Path) -> list[str]:
     try:
         lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise MienError(f"{file}: the API keys cannot be read ({type(error).__name__})") from None
+        raise MienError(f"{file}: the API keys cannot be read ({type(error).__name__})", hint=_KEY_FILE) from None
     keys = [line for line in lines if line]
     if not keys:
-        raise MienError(f"{file}: no API key in it", hint="one a line")
+        raise MienError(f"{file}: no API key in it", hint=_KEY_FILE)
     return keys

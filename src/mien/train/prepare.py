@@ -36,6 +36,9 @@ from mien.train.step import Learner, make_learner
 from mien.train.store import RunStore
 from mien.train.teachers import Tell, taught
 
+# Of the side. Crops are there to shift faces about, as 44 of 48 px do, not to cut them.
+_LEAST_SEEN, _USUAL_CROP = 0.75, 44 / 48
+
 
 def make_spec(data: Dataset, recipe: Recipe, rows: NDArray[np.int64]) -> ModelSpec:
     """What the trained model will know about itself; normalisation figures come from the training `rows`."""
@@ -47,11 +50,7 @@ def make_spec(data: Dataset, recipe: Recipe, rows: NDArray[np.int64]) -> ModelSp
     if with_votes:
         heads.append(Head(name=FERPLUS8.name, labels=FERPLUS8.names))
     crop = recipe.data.crop
-    if crop is not None and crop > min(info.height, info.width):
-        raise MienError(
-            f"data.crop = {crop} is larger than the pictures ({info.height}×{info.width})",
-            hint="lower data.crop, or import the data with a larger --size",
-        )
+    _check_crop(crop, info.height, info.width)
     return ModelSpec(
         architecture=recipe.model.name,
         options=zoo.lasting_options(recipe.model.name, recipe.model.options),
@@ -67,6 +66,23 @@ def make_spec(data: Dataset, recipe: Recipe, rows: NDArray[np.int64]) -> ModelSp
             "data": info.fingerprint,
             "data_name": info.name,
         },
+    )
+
+
+def _check_crop(crop: int | None, height: int, width: int) -> None:
+    """Raise MienError where pictures have no such crop, or a net would see a part of each face in it."""
+    side = min(height, width)
+    if crop is None or side * _LEAST_SEEN <= crop <= side:
+        return
+    larger = f"import the data with --size {round(crop / _USUAL_CROP)}"
+    if crop > side:
+        raise MienError(
+            f"data.crop = {crop} is larger than the pictures ({height}×{width})", hint=f"lower data.crop, or {larger}"
+        )
+    raise MienError(
+        f"data.crop = {crop} is {crop**2 / (height * width):.0%} of a picture of {height}×{width}: the net would see "
+        "a part of each face",
+        hint=f"{larger}, or --set data.crop={round(side * _USUAL_CROP)}",
     )
 
 

@@ -20,6 +20,7 @@ from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 
 from mien.core.errors import MienError
+from mien.core.paths import absent
 from mien.core.picture import Pixels
 from mien.video.clock import Clock
 
@@ -94,8 +95,10 @@ class VideoFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not path.is_file():
-            raise MienError(f"{path}: no such file")
+        if path.is_dir():
+            raise MienError(f"{path}: is a folder", hint="name a video in it")
+        if not path.exists():
+            raise absent(path)
         try:
             self._container = av.open(str(path), metadata_errors="replace")
         except av.FFmpegError as error:

@@ -25,6 +25,7 @@ WRITTEN: tuple[WrittenFormat, ...] = (*LAYOUTS, TfRecord(), Lists(), Tables(), F
 # In the order in which they are tried.
 FORMATS: tuple[Format, ...] = (*SETS, *WRITTEN)
 
+_LONGEST_NAME = 30
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 
 
@@ -63,9 +64,19 @@ def recognise(path: Path) -> Format:
 def _unknown(path: Path) -> MienError:
     """Why a file or folder is of no known format, where that can be told, else what the formats are."""
     known = "; ".join(f"{form.name} ({form.about})" for form in FORMATS)
-    columns = ", ".join(header_of(path)[:8]) if path.suffix.lower() in TABLE_SUFFIXES else ""
+    names = header_of(path) if path.suffix.lower() in TABLE_SUFFIXES else []
+    columns = ", ".join(map(_cut, names[:8]))
+    if any(name.replace(" ", "").isdecimal() for name in names):  # FER2013's rows without the line above them
+        return MienError(
+            f"{path}: its first line holds data ({columns}), not names of columns",
+            hint="put such a line above it, of FER2013: emotion,pixels,Usage",
+        )
     seen = f" (its columns are {columns})" if columns else ""
     return MienError(f"{path}: no known data format{seen}", hint=_way_out(path) or f"known formats: {known}")
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
 
 
 def _way_out(path: Path) -> str:
@@ -78,6 +89,8 @@ def _way_out(path: Path) -> str:
             form = None if item.is_symlink() else next((form for form in FORMATS if form.sniff(item)), None)
             if form is not None:
                 return f"{item} looks like {form.name}: import that"
+    if path.is_dir() and not any(path.iterdir()):
+        return "the folder is empty"
     archive = next((item.name for item in inside if item.name.lower().endswith(_ARCHIVES) and item.is_file()), None)
     if archive is not None:
         return f"unpack {archive} first"

@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.core.errors import MienError
+from mien.core.paths import unreadable
 from mien.data.formats import names_file, subjects
 from mien.data.formats.base import Entry, Names, Notes, not_this_format
 from mien.data.formats.csv_rows import check_utf8, header_of
@@ -57,7 +57,7 @@ def _codes(files: list[Path]) -> dict[str, str]:
         try:
             text = file.read_text(encoding="utf-8", errors="replace").strip()
         except OSError as error:
-            raise MienError(f"{file}: cannot be read ({error})") from None
+            raise unreadable(file, error) from None
         try:
             codes[sequence] = str(int(float(text)))
         except (ValueError, OverflowError):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mien.core.errors import MienError
+from mien.core.paths import unreadable
 
 TABLE_SUFFIXES = (".csv", ".tsv")
 _LONGEST_HEADER = 1 << 16
@@ -74,8 +75,10 @@ def table_rows(path: Path) -> Iterator[list[str]]:
             yield from (cells for cells in csv.reader(file, delimiter=separator) if cells)
     except UnicodeError as error:
         raise MienError(f"{path}: neither UTF-8 nor UTF-16 ({error})", hint="save it as CSV in UTF-8") from None
-    except (OSError, csv.Error) as error:
-        raise MienError(f"{path}: cannot be read ({error})") from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except csv.Error as error:
+        raise MienError(f"{path}: is no CSV file ({error})", hint="save it as CSV in UTF-8") from None
 
 
 def check_once(path: Path, names: list[str], used: tuple[str, ...]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mien.core.errors import MienError
 from mien.core.files import write_text
+from mien.core.paths import unreadable
 from mien.data.dataset import SPLITS, Dataset
 from mien.data.formats import names_file
 from mien.data.formats.base import Entry, Notes, Progress, not_this_format, with_codes
@@ -33,7 +34,7 @@ def _read_list(path: Path, first: int) -> list[tuple[Entry, str]]:
     except UnicodeError as error:
         raise MienError(f"{path}: neither UTF-8 nor UTF-16 ({error})", hint="save it in UTF-8") from None
     except OSError as error:
-        raise MienError(f"{path}: cannot be read ({error})") from None
+        raise unreadable(path, error) from None
     return [
         (Entry(first + i, name or f"{path.name}#{i}", label, split), name)
         for i, (name, label) in enumerate(map(cut, lines))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mien.core.errors import MienError
 from mien.core.files import write_text
+from mien.core.paths import unreadable
 from mien.data.codes import is_number, plain
 from mien.data.formats.base import Names
 from mien.data.formats.list_lines import lists_pictures
@@ -33,7 +34,7 @@ def read_names(path: Path) -> Names:
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise MienError(f"{path}: cannot be read ({error})") from None
+        raise unreadable(path, error) from None
     if not lines:
         raise MienError(f"{path}: no class names in it", hint="one name a line, or `0 angry`")
     pairs = [line.split(None, 1) for line in lines]

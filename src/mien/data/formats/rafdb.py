@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mien.core.errors import MienError
+from mien.core.paths import unreadable
 from mien.data.codes import is_number
 from mien.data.formats.base import Entry, Names, Notes, not_this_format
 from mien.data.formats.pictures import PictureReading, all_pictures, file_at, from_files, some_pictures
@@ -40,7 +41,7 @@ def _rows(path: Path) -> list[tuple[str, str]]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise MienError(f"{path}: cannot be read ({error})") from None
+        raise unreadable(path, error) from None
     cut = [line.split() for line in lines if line.strip()]
     return [(cells[0], cells[-1] if len(cells) > 1 else "") for cells in cut]
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from mien.core.errors import MienError
 from mien.core.files import atomic_path
+from mien.core.paths import unreadable
 
 _LENGTH, _CRC = struct.Struct("<Q"), struct.Struct("<I")
 _HEAD = _LENGTH.size + _CRC.size
@@ -42,7 +42,7 @@ def read_records(path: Path) -> Iterator[tuple[int, bytes, str]]:
                 if lost:
                     return
     except OSError as error:
-        raise MienError(f"{path}: cannot be read ({error})") from None
+        raise unreadable(path, error) from None
 
 
 def _next(file: BinaryIO, size: int) -> tuple[bytes, str, bool]:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from mien.core.errors import MienError, unknown_name
+from mien.core.paths import unreadable
 from mien.core.votes import COLUMNS
 from mien.data import corrections
 from mien.data.corrected import locate
@@ -159,5 +160,5 @@ def _stamp(path: Path) -> tuple[int, int]:
     try:
         status = path.stat()
     except OSError as error:
-        raise MienError(f"{path}: cannot be read ({error.strerror})") from None
+        raise unreadable(path, error) from None
     return status.st_mtime_ns, status.st_size
