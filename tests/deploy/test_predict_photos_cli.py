@@ -231,7 +231,7 @@ def test_drawings_never_replace_the_pictures(
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
 def test_drawings_replace_drawings_and_nothing_else(
-    ask: Callable[..., str], photos: Path, tmp_path: Path, name: str, capsys: Shown
+    ask: Callable[..., str], model: Linear, photos: Path, tmp_path: Path, name: str, capsys: Shown
 ) -> None:
     photo, drawn = photos / name, tmp_path / "drawn"
     Image.fromarray(TWO).save(photo)
@@ -241,7 +241,7 @@ def test_drawings_replace_drawings_and_nothing_else(
     assert (drawn / name).read_bytes() == first
     Image.fromarray(FILLED).save(drawn / name)
     other = (drawn / name).read_bytes()
-    ask(photo, "--draw", drawn, code=2)
+    assert mien(["predict", "--model", str(model.path), str(photo), "--draw", str(drawn)]) == 2
     assert f"{drawn / name}: is no drawing of mien's" in capsys.readouterr().err
     (drawn / name).write_text("a note")
     ask(photo, "--draw", drawn, code=2)
