@@ -201,6 +201,16 @@ def test_a_video_that_is_cut_off_is_said_to_be(
     assert re.search(r"cut\.mkv: its pictures end at 0:0[12]\.\d of 0:04; is", capsys.readouterr().err)
 
 
+def test_ctrl_c_is_heard_where_no_picture_decodes(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VideoFile, "_decoded", lambda *_: [])
+    with VideoFile(clip) as source:
+        packets = list(source.frames_and_sound(sound=True))
+    asked = iter([False] * 5)
+    with VideoFile(clip) as source:
+        until = list(source.frames_and_sound(sound=True, stopped=lambda: next(asked, True)))
+    assert len(until) <= 5 < len(packets)
+
+
 def test_a_second_ctrl_c_interrupts_at_once() -> None:
     with until_interrupted() as stopped:
         assert not stopped()

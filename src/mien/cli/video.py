@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,12 @@ def command(
         kept = source.sound if out else []
         with open_outputs(wanted, scene.label_names, title=file.name, rate=source.rate, sound=kept) as outputs:
             summary = watch(
-                _watched(source, outputs), scene, outputs.watchers, every=every, sound=outputs.sound, stopped=stopped
+                _watched(source, outputs, stopped),
+                scene,
+                outputs.watchers,
+                every=every,
+                sound=outputs.sound,
+                stopped=stopped,
             )
             interrupted = stopped()
             if not summary.frames and not interrupted:  # said before a file to write says that it got none
@@ -68,10 +73,10 @@ def command(
     raise typer.Exit(_INTERRUPTED if interrupted else 0)
 
 
-def _watched(source: VideoFile, outputs: Outputs) -> Iterator[Frame | Packet[Any]]:
+def _watched(source: VideoFile, outputs: Outputs, stopped: Callable[[], bool]) -> Iterator[Frame | Packet[Any]]:
     with progress("frames") as bar:
         task = bar.add_task(source.path.name, total=source.frame_count, note="")
-        for item in source.frames_and_sound(sound=outputs.sound is not None):
+        for item in source.frames_and_sound(sound=outputs.sound is not None, stopped=stopped):
             yield item
             if isinstance(item, Frame):
                 bar.advance(task)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -156,12 +156,19 @@ class VideoFile:
             own = None
         return min(own, self.duration_s or own) if own else None
 
-    def frames_and_sound(self, *, sound: bool = False) -> Iterator[Frame | Packet[Any]]:
-        """Every frame and, if wanted, every packet of sound, each in its order."""
+    def frames_and_sound(
+        self, *, sound: bool = False, stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[Frame | Packet[Any]]:
+        """Every frame and, if wanted, every packet of sound, each in its order.
+
+        `stopped` is asked before each packet, for between two frames that can be decoded there may be many that cannot.
+        """
         index, last = 0, 0.0
         aspect = self._video.sample_aspect_ratio or self._video.codec_context.sample_aspect_ratio
         # Sound is read in any case: it tells a gap of the pictures from a leap of the file.
         for packet in self._packets([self._video, *self.sound]):
+            if stopped():
+                return
             if packet.stream is not self._video:
                 if sound and packet.dts is not None:  # else the empty packet at the end
                     yield packet
