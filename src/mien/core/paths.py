@@ -9,7 +9,7 @@ from mien.core.errors import MienError, like
 
 _MOST_LOOKED_AT = 10_000
 _WEB = ("http:", "https:")
-_ALIKE = 0.75  # names of one ending are half alike by that
+_ALIKE = 0.8  # names of one ending are half alike by that
 
 
 def absent(path: Path) -> MienError:

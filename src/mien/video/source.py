@@ -102,7 +102,9 @@ class VideoFile:
         try:
             self._container = av.open(str(path), metadata_errors="replace")
         except av.FFmpegError as error:
-            raise MienError(f"{path}: not a video that can be read ({error.strerror})") from None
+            raise MienError(
+                f"{path}: not a video that can be read ({error.strerror})", hint="is it a video, and whole?"
+            ) from None
         try:
             self._video = moving_pictures(self._container, str(path))
         except MienError:
