@@ -8,13 +8,13 @@ from pathlib import Path
 from mien.core.errors import MienError, like
 
 _MOST_LOOKED_AT = 10_000
-_WEB = ("http:", "https:")
+_WEB = ("http:/", "https:/")  # of two slashes a path keeps one
 _ALIKE = 0.8  # names of one ending are half alike by that
 
 
 def absent(path: Path) -> MienError:
     """An error for a path where nothing is: with a name like it in its folder, or the folder that is missing."""
-    if path.parts[0] in _WEB:
+    if str(path).startswith(_WEB):
         return MienError(f"{path}: an address, not a file", hint="mien reads files: download it first")
     return MienError(f"{path}: no such file or folder", hint=_way_out(path))
 
