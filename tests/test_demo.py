@@ -19,7 +19,7 @@ from mien.data import dataset
 from mien.data.drawn.sets import Plan
 from mien.deploy.runtime import Predictor
 
-TINY = ("train.epochs=2", 'model.options={widths="4,4,4,4"}', "train.probe=32", "data.crop=32", "train.batch_size=16")
+TINY = ("train.epochs=2", 'model.options={widths="4,4,4,4"}', "train.probe=32", "data.crop=36", "train.batch_size=16")
 PLAN = Plan(count=105, seed=3)
 
 
