@@ -264,6 +264,7 @@ def test_a_camera_stops_after_some_seconds_or_on_ctrl_c(
         (["video", "clip.mp4", "--plot", "clip.mp4/t.png"], "clip.mp4 is a file, not a folder"),
         (["webcam", "clip.mp4", "--plot", "t.jpg"], "t.jpg: does not end in .png"),
         (["video", "."], ".: is a folder"),
+        (["video", "pipe"], "pipe: is no file"),
         (["webcam", "absent.mp4"], "absent.mp4: no camera"),
         (["video", "clip.mp4", "--every", "0"], "--every"),
     ],
@@ -278,11 +279,12 @@ def test_wrong_use_exits_with_two_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(clip.parent)
+    os.mkfifo("pipe")
     before = clip.read_bytes()
     assert mien([*arguments, "--model", str(model.path)]) == 2
     assert message in capsys.readouterr().err
     assert detector.sizes == []
-    assert sorted(path.name for path in Path().iterdir()) == ["clip.mp4", "model.onnx"]
+    assert sorted(path.name for path in Path().iterdir()) == ["clip.mp4", "model.onnx", "pipe"]
     assert clip.read_bytes() == before
 
 

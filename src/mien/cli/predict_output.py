@@ -171,7 +171,7 @@ def check_drawn(folder: Path, names: Iterable[Path]) -> None:
         try:
             with Image.open(path) as picture:
                 told = picture.info.get("Software") or picture.info.get("comment")
-        except OSError:
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # as Pillow says what is no picture
             told = None
         if told not in (_SIGNATURE, _SIGNATURE.encode()):
             raise MienError(f"{path}: is no drawing of mien's, and would be replaced", hint="give --draw a new folder")

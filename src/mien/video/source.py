@@ -99,6 +99,8 @@ class VideoFile:
             raise MienError(f"{path}: is a folder", hint="name a video in it")
         if not path.exists():
             raise absent(path)
+        if not path.is_file():  # such as a pipe: to open it would be to wait
+            raise MienError(f"{path}: is no file", hint="write the video to a file first")
         try:
             self._container = av.open(str(path), metadata_errors="replace")
         except av.FFmpegError as error:
