@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from mien.cli.output import console, print_json
-from mien.cli.writable import check_file, check_files
+from mien.cli.writable import check_files
 from mien.core import recipe as recipes
 from mien.core.errors import command as shell
 from mien.core.rundir import RunDir
@@ -30,8 +30,7 @@ def command(
     folder = RunDir(run).require()
     chosen = list(files) or snapshots(folder)
     target = out or folder.last.with_name("averaged.safetensors")
-    check_file(target, endings=(".safetensors",))
-    check_files([target], read=[folder.best, folder.last, *chosen])
+    check_files([target], read=[folder.best, folder.last, *chosen], endings=(".safetensors",))
     packed = dataset.load(data or folder.data_path())
     average_weights(chosen, packed, recipes.read_own(folder.recipe), target)
     if as_json:

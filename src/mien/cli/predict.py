@@ -92,18 +92,13 @@ def command(
     names = predictor.label_names(labels=wanted, head=head)
     failures: dict[str, str] = {}
     asked = _asked(paths, split, failures)
-    pictures = [one.picture for one in asked if isinstance(one.picture, Path)]
-    check_files((csv, submission), read=[predictor.path, *pictures])
+    check_files((csv, submission), read=[predictor.path, *(a.picture for a in asked if isinstance(a.picture, Path))])
     if draw:
-        _check_apart(asked, paths, draw)
-        check_drawn(draw, [one.drawn for one in asked])
+        _check_drawings(asked, paths, draw)
     find = _one_each(faces, asked) if submission else faces
     detector = None if find is Find.crop else _detector(detect_size, min_score, threads)
     reader = PhotoReader(predictor, detector=detector, find=find.value, labels=wanted, head=head)
-    whoever = Reader()
-    facts = {"model": str(predictor.path), "head": predictor.head_name(labels=wanted, head=head)}
-    if unknown := predictor.unknown_names(labels=wanted, head=head):
-        _say(f"the head {facts['head']} does not know {', '.join(unknown)}: never answered, probability 0")
+    whoever, facts = Reader(), _facts(predictor, wanted, head)
     shown = json_object(facts, failures) if as_json else table([a.source for a in asked], names, failures)
     files = [csv_answers(csv, names)] if csv else []
     files += [submission_answers(submission, names)] if submission else []
@@ -114,6 +109,14 @@ def command(
         told = _tell(_looked(reader, asked, failures, batch_size), entered, asked, draw)
     _say_what_was_written(told, csv=csv, draw=draw, submission=submission, names=names)
     raise typer.Exit(UNREAD if whoever.gone else 1 if failures else 0)
+
+
+def _facts(predictor: Predictor, labels: LabelSet | str | None, head: str | None) -> dict[str, str]:
+    """Model and head that answer; of which labels the head knows nothing is said."""
+    facts = {"model": str(predictor.path), "head": predictor.head_name(labels=labels, head=head)}
+    if unknown := predictor.unknown_names(labels=labels, head=head):
+        _say(f"the head {facts['head']} does not know {', '.join(unknown)}: never answered, probability 0")
+    return facts
 
 
 def _labels_of_sets(paths: Sequence[Path], spec: ModelSpec) -> LabelSet | None:
@@ -174,8 +177,8 @@ def _drawn(file: Path, asked: Path, inside: str | None) -> Path:
     return drawn_name(Path(file.name) if inside is None else Path(inside, file.relative_to(asked)))
 
 
-def _check_apart(asked: Sequence[_Asked], paths: Sequence[Path], draw: Path) -> None:
-    """Raise MienError when drawings would get among the pictures asked about: one could be replaced, or asked about."""
+def _check_drawings(asked: Sequence[_Asked], paths: Sequence[Path], draw: Path) -> None:
+    """Raise MienError when drawings would replace another file or get among the pictures that are asked about."""
     for folder in filter(Path.is_dir, paths):
         if draw.resolve().is_relative_to(folder.resolve()):
             raise MienError(
@@ -189,6 +192,7 @@ def _check_apart(asked: Sequence[_Asked], paths: Sequence[Path], draw: Path) -> 
                 f"{folder}: drawings would get among the pictures that are asked about, and could replace them",
                 hint="give --draw a folder of its own",
             )
+    check_drawn(draw, [one.drawn for one in asked])
 
 
 def _one_each(faces: Find, asked: Sequence[_Asked]) -> Find:

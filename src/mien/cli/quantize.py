@@ -9,8 +9,7 @@ import numpy as np
 import typer
 
 from mien.cli.output import console, print_json, progress
-from mien.cli.writable import check_file
-from mien.core.errors import MienError
+from mien.cli.writable import check_files
 from mien.data import dataset as datasets
 from mien.data.dataset import Dataset
 from mien.deploy.card_data import Comparison
@@ -47,9 +46,7 @@ def command(
     """
     source, dataset = model_file(model), datasets.load(data)
     target = out or source.with_name(f"{source.stem}.{kind}.onnx")
-    if target.exists() and target.samefile(source):
-        raise MienError(f"{target}: is the model itself, and would be replaced", hint="give --out another name")
-    check_file(target, endings=(".onnx",))
+    check_files([target], read=[source], endings=(".onnx",))
     dataset.rows(split)  # that there are pictures to measure on is known before the file is written
     used = 0
     if kind is Kind.fp16:

@@ -24,12 +24,12 @@ def check_file(path: Path, *, endings: tuple[str, ...] = ()) -> None:
     _check_above(path)
 
 
-def check_files(wanted: Iterable[Path | None], *, read: Iterable[Path] = ()) -> None:
-    """Raise MienError when a file to write cannot be, or is read or written besides: one would be lost."""
+def check_files(wanted: Iterable[Path | None], *, read: Iterable[Path] = (), endings: tuple[str, ...] = ()) -> None:
+    """Raise MienError as `check_file` does, or when a file to write is read or written besides: one would be lost."""
     taken: list[Path] = []
     sources = set(map(_place, read))
     for path in filter(None, wanted):
-        check_file(path)
+        check_file(path, endings=endings)
         if _place(path) in sources:
             raise MienError(f"{path}: is what is looked at, and would be replaced", hint="write to another file")
         if _place(path) in map(_place, taken):

@@ -51,7 +51,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def like(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> str | None:
-    """The known name that is most like another one, in whatever case; None where none is, from 0 to 1, by `cutoff`."""
+    """The known name most like another one, in whatever case; None where none is by `cutoff`, from 0 to 1 for equal."""
     folded = {own.casefold(): own for own in sorted(known, reverse=True)}
     near = get_close_matches(name.casefold(), folded, n=1, cutoff=cutoff)
     return folded[near[0]] if near else None
