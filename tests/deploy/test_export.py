@@ -229,6 +229,6 @@ def test_a_net_that_cannot_be_written_is_an_error_that_says_why(
 def test_a_net_too_large_for_one_file_is_refused_before_anything_is_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "LARGEST_WEIGHTS", 1000)
+    monkeypatch.setattr(export, "LARGEST", 1000)
     with pytest.raises(MienError, match="do not fit one ONNX file"):
         export_onnx(awake(make_spec()), make_spec(), tmp_path / "model.onnx")

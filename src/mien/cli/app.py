@@ -41,6 +41,7 @@ VERBS: dict[str, tuple[str, str, str | None]] = {
     "export": ("mien.cli.export", "Write a run as one ONNX file that knows how to use itself.", "train"),
     "verify": ("mien.cli.verify", "Compare an exported file with the weights on real pictures.", "train"),
     "quantize": ("mien.cli.quantize", "A smaller file of an exported model, and whether it pays.", "train"),
+    "ensemble": ("mien.cli.ensemble", "Several models, or views of each picture, as one file.", "train"),
     "shipped": ("mien.cli.shipped", "List the trained models that come with mien, or print a card.", None),
     "predict": ("mien.cli.predict", "Expression labels for the faces in pictures.", None),
     "video": ("mien.cli.video", "Expression labels for the faces in a video, followed over time.", "video"),

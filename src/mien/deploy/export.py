@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from mien.core.errors import MienError
-from mien.core.files import atomic_path, write_text
+from mien.core.files import write_text
 from mien.core.rundir import RunDir
 from mien.core.spec import ModelSpec
 from mien.data.dataset import load
 from mien.deploy.card import model_card
 from mien.deploy.runtime import INPUT, OUTPUT_PREFIX
-from mien.deploy.signing import sign
+from mien.deploy.signing import LARGEST, write_signed
 from mien.faces.centerface import default_detector
 from mien.faces.framing import measure_framing
 from mien.models.classifier import Classifier
@@ -33,8 +33,6 @@ Weights = Literal["best", "last"]
 
 # The version torch's exporter is written for; ONNX Runtime reads it since 1.14.
 OPSET = 18
-# A protobuf message ends at 2 GiB; the rest is left to the graph.
-LARGEST_WEIGHTS = 2**31 - 2**24
 # Two, because torch takes a batch of one for a constant.
 _EXAMPLE_BATCH = 2
 # Margins of single pictures differ by a seventh (FER2013): the median of so many is known to within a hundredth.
@@ -76,10 +74,7 @@ def export_onnx(classifier: Classifier, spec: ModelSpec, path: Path, *, opset: i
     """
     _check_spec(classifier, spec)
     model = _trace(_Deployed(classifier, spec).eval(), spec, opset)
-    sign(model, spec)
-    onnx.checker.check_model(model, full_check=True)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(model.SerializeToString())
+    write_signed(model, spec, path)
 
 
 def export_run(run: Path, *, weights: Weights = "best", framing: bool = False) -> Path:
@@ -123,7 +118,7 @@ def _check_spec(classifier: Classifier, spec: ModelSpec) -> None:
         differing.append("heads")
     if differing:
         raise MienError(f"the spec is not that of the net: {', '.join(differing)} differ")
-    if sum(p.numel() * 4 for p in classifier.parameters()) > LARGEST_WEIGHTS:
+    if sum(p.numel() * 4 for p in classifier.parameters()) > LARGEST:
         raise MienError(f"{spec.architecture}: more than 2 GB of weights do not fit one ONNX file")
 
 

@@ -23,14 +23,13 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from mien.core.errors import MienError
-from mien.core.files import atomic_path
 from mien.core.picture import Pixels
 from mien.core.spec import ModelSpec
 from mien.data.dataset import Dataset
 from mien.deploy.lean import WITH_WEIGHTS, lean
 from mien.deploy.rounding import round_first_layer
 from mien.deploy.runtime import INPUT, Predictor
-from mien.deploy.signing import sign
+from mien.deploy.signing import write_signed
 
 CALIBRATION_PICTURES = 1024
 PRECISION_KEY = "precision"  # in the spec's provenance
@@ -192,9 +191,7 @@ def _kept_in_float(model: onnx.ModelProto, path: Path) -> list[str]:
 
 def _write(model: onnx.ModelProto, spec: ModelSpec, precision: str, out: Path) -> Path:
     """Sign, check and write a model whose spec says what it is."""
-    sign(model, spec.model_copy(update={"provenance": spec.provenance | {PRECISION_KEY: precision}}))
-    onnx.checker.check_model(model, full_check=True)
-    with atomic_path(out) as temporary:
-        temporary.write_bytes(model.SerializeToString())
+    told = spec.model_copy(update={"provenance": spec.provenance | {PRECISION_KEY: precision}})
+    write_signed(model, told, out)
     Predictor(out, threads=1)  # what it would refuse is not handed out
     return out

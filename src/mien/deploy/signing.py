@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import onnx
 from google.protobuf.message import Message
 
 from mien import __version__
+from mien.core.files import atomic_path
 from mien.core.spec import ModelSpec
+
+# A protobuf message ends at 2 GiB; the rest is left to the graph.
+LARGEST = 2**31 - 2**24
+
+
+def write_signed(model: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:
+    """Write a model with its spec inside, if it is a right one; an old file is replaced as a whole."""
+    sign(model, spec)
+    onnx.checker.check_model(model, full_check=True)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
 
 
 def sign(model: onnx.ModelProto, spec: ModelSpec) -> None:

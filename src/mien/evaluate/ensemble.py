@@ -29,9 +29,9 @@ class Ensemble:
 
     def __init__(self, members: Sequence[Answerer], *, weights: Sequence[float] | None = None) -> None:
         self._members = tuple(members)
-        self._weights = _normalised(weights, len(members))
+        self._weights = shares(weights, len(members))
         self.name = " + ".join(member.name for member in members)
-        self.spec = _common_spec([member.spec for member in members])
+        self.spec = common_spec([member.spec for member in members])
 
     def probabilities(self, images: Pixels) -> Answers:
         answers = [member.probabilities(images) for member in self._members]
@@ -41,14 +41,20 @@ class Ensemble:
         }
 
 
-def _normalised(weights: Sequence[float] | None, count: int) -> list[float]:
+def shares(weights: Sequence[float] | None, count: int) -> list[float]:
+    """Weights of `count` members scaled to sum to 1; None: all alike. Raises MienError where they do not fit."""
     given = [1.0] * count if weights is None else list(weights)
     if not count or len(given) != count or not all(w > 0 and np.isfinite(w) for w in given):
         raise MienError(f"an ensemble needs models with one positive weight each, got {count} with {given}")
     return [w / sum(given) for w in given]
 
 
-def _common_spec(specs: list[ModelSpec]) -> ModelSpec:
+def common_spec(specs: list[ModelSpec]) -> ModelSpec:
+    """The first spec with the heads that all have, untempered.
+
+    Raises:
+        MienError: pictures of different sizes, or no head in common.
+    """
     sizes = {(spec.height, spec.width) for spec in specs}
     if len(sizes) > 1:
         listed = ", ".join(f"{h}×{w}" for h, w in sorted(sizes))

@@ -61,9 +61,12 @@ def apply(images: NDArray[np.uint8], variant: Variant) -> NDArray[np.uint8]:
     """Pictures (N, H, W) or (N, H, W, C) flipped, then moved; what is uncovered repeats the nearest edge pixel."""
     if variant == Variant():
         return images
-    height, width = images.shape[1:3]
+    rows, columns = taken_from(variant, *images.shape[1:3])
+    return images[:, rows[:, None], columns]
+
+
+def taken_from(variant: Variant, height: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The row (H,) and the column (W,) of the picture that each of a view comes from."""
     rows = np.clip(np.arange(height) - variant.down, 0, height - 1)
     columns = np.clip(np.arange(width) - variant.right, 0, width - 1)
-    if variant.flip:
-        columns = width - 1 - columns
-    return images[:, rows[:, None], columns]
+    return rows, width - 1 - columns if variant.flip else columns
