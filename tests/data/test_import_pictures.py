@@ -80,7 +80,8 @@ def test_pictures_of_many_sizes_become_squares_of_a_median_side(write_pictures: 
     imported = import_data(write_pictures(files), tmp_path / "packed")
     assert imported.dataset.images.shape == (4, 20, 20)
     assert (imported.dataset.images[3] == exact).all()  # of that size already: untouched
-    assert any("2 pictures cut to the centre square and resized to 20×20" in note for note in imported.notes)
+    told = "those that are not square by their centre square (by the files: 20×20: 2, 30×20: 1, 40×50: 1)"
+    assert f"the sizes differ: all resized to 20×20, {told}" in imported.notes
 
 
 def test_a_picture_that_is_refused_has_no_say_in_the_size(

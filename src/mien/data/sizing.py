@@ -66,7 +66,7 @@ def _resizing(sizes: Counter[tuple[int, int]], wanted: tuple[int, int]) -> str:
     if len(sizes) == 1:
         height, width = next(iter(sizes))
         return f"all pictures resized from {width}×{height} to {target}{'' if height == width else ', centre square'}"
-    changed = sum(count for pair, count in sizes.items() if pair != wanted)
     seen = ", ".join(f"{w}×{h}: {n:,}" for (h, w), n in sizes.most_common(3))
     more = f" and {len(sizes) - 3} more sizes" if len(sizes) > 3 else ""
-    return f"{changed:,} pictures cut to the centre square and resized to {target} ({seen}{more})"
+    centre = "" if all(h == w for h, w in sizes) else ", those that are not square by their centre square"
+    return f"the sizes differ: all resized to {target}{centre} (by the files: {seen}{more})"
