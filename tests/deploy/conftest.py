@@ -44,3 +44,13 @@ def exported_run(tmp_path_factory: pytest.TempPathFactory, structured_set: Datas
     write_run(run, make_spec(), data=structured_set)
     export_run(run)
     return run
+
+
+@pytest.fixture(scope="session")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Pictures enough to calibrate on: 300, every third one in val."""
+    images, count = structured(300, SIDE, SIDE, seed=2), np.arange(300)
+    label, split = count // 3 % 7, np.where(count % 3 == 2, "val", "train")
+    table = dataset.make_table(label=label, split=split, source=[f"{i}.png" for i in count], images=images)
+    info = dataset.describe("structured", FER2013, images, table)
+    return dataset.save(tmp_path_factory.mktemp("faces") / "packed", images, table, info)

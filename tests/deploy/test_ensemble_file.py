@@ -15,6 +15,7 @@ from deploy_toys import SIDE, Linear, structured
 from mien.cli.app import run as mien
 from mien.core.errors import MienError
 from mien.core.labels import FER2013, FERPLUS8
+from mien.core.spec import Head
 from mien.data.dataset import Dataset
 from mien.deploy import ensemble
 from mien.deploy.ensemble import write_ensemble
@@ -24,6 +25,8 @@ from mien.evaluate.answerer import OnnxAnswerer
 from mien.evaluate.ensemble import Ensemble
 from mien.evaluate.predict import predict_probabilities
 from mien.evaluate.tta import variants
+from mien.explain.calibrate import CALIBRATED_ON, Calibration
+from mien.explain.temperature import soften
 
 Make = Callable[..., Path]
 
@@ -144,9 +147,46 @@ def test_what_members_say_differently_is_told(made: Make, tmp_path: Path) -> Non
     found = write_ensemble([one, two], tmp_path / "all.onnx")
     assert (found.spec.abstain_below, found.spec.face_margin) == (None, 1.3)
     assert found.notes == [
-        "the models are unsure below different probabilities: the file is never unsure by itself",
+        "a threshold below which one model is unsure is not the mean's: the file is never unsure by itself",
         "the models frame faces in photos unlike: cut out as for one",
     ]
+
+
+def test_the_mean_can_be_calibrated_and_says_on_what(
+    exported_run: Path, faces: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, data = str(exported_run), str(faces.path)
+    plain, out = tmp_path / "plain.onnx", tmp_path / "out.onnx"
+    assert mien(["ensemble", run, "--tta", "flip", "--out", str(plain)]) == 0
+    capsys.readouterr()
+    assert mien(["ensemble", run, "--tta", "flip", "--out", str(out), "--calibrate", data, "--json"]) == 0
+    [told] = json.loads(capsys.readouterr().out)["calibrated"]
+    spec = Predictor(out).spec
+    assert told["head"] == "fer2013"
+    assert spec.head("fer2013").temperature == pytest.approx(told["temperature"]["after"], abs=1e-6)
+    assert spec.head("fer2013").temperature > 1.2, "the toy is sure of what it guesses"
+    assert spec.head("ferplus8").temperature == 1, "the data cannot judge it"
+    assert spec.provenance["calibrated_on"] == "structured val, 100 pictures"
+    pictures = structured(5, SIDE, SIDE, seed=9)
+    expected = soften(answers(plain, pictures), spec.head("fer2013").temperature)
+    np.testing.assert_allclose(answers(out, pictures), expected, atol=1e-5)
+    np.testing.assert_allclose(answers(out, pictures, "ferplus8"), answers(plain, pictures, "ferplus8"), atol=1e-7)
+    assert mien(["ensemble", run, "--tta", "flip", "--out", str(out), "--calibrate", data]) == 0
+    assert f"head fer2013: temperature {told['temperature']['after']:.3f}, calib" in capsys.readouterr().out
+
+
+def test_a_probability_of_zero_stays_zero_when_calibrated(tmp_path: Path) -> None:
+    steep = Linear(tmp_path / "steep.onnx", [FER2013])
+    steep.weights = {head: values * 1e4 for head, values in steep.weights.items()}
+    steep.save(steep.graph())
+    heads = (Head(name="fer2013", labels=FER2013.names, temperature=2.0),)
+    spec = steep.spec.model_copy(update={"heads": heads, "provenance": {CALIBRATED_ON: "toys"}})
+    file = write_ensemble(
+        [steep.path], tmp_path / "flips.onnx", tta="flip", calibration=Calibration((), None, spec)
+    ).path
+    found = answers(file, pixels(50))
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
+    assert (found == 0).any()
 
 
 def test_models_that_do_not_go_together_are_refused(
@@ -194,6 +234,7 @@ def test_the_verb(
         ([], "is that model"),
         (["--tta", "flip", "--out", "pair.txt"], "pair.txt: does not end in .onnx"),
         (["--tta", "flip", "--weight", "1", "--weight", "1"], "one positive weight each"),
+        (["--tta", "flip", "--calibrate", "absent"], "absent"),
     ],
 )
 def test_wrong_use_writes_nothing(

@@ -8,7 +8,8 @@ one batch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,11 +21,14 @@ from onnxscript.optimizer import remove_unused_nodes
 
 from mien.core.errors import MienError
 from mien.core.spec import Head, ModelSpec
+from mien.data.dataset import Dataset
 from mien.deploy.quantize import PRECISION_KEY
 from mien.deploy.runtime import INPUT, OUTPUT_PREFIX, Predictor
 from mien.deploy.signing import LARGEST, write_signed
+from mien.evaluate.answerer import OnnxAnswerer
 from mien.evaluate.ensemble import common_spec, shares
 from mien.evaluate.tta import Variant, taken_from, variants
+from mien.explain.calibrate import CALIBRATED_ON, Calibration, calibrate
 
 _VIEWS = "views"
 _FRAMING = ("face_margin", "face_shift", "face_level")
@@ -46,7 +50,12 @@ class _Member(NamedTuple):
 
 
 def write_ensemble(
-    models: Sequence[Path], out: Path, *, tta: str = "none", weights: Sequence[float] | None = None
+    models: Sequence[Path],
+    out: Path,
+    *,
+    tta: str = "none",
+    weights: Sequence[float] | None = None,
+    calibration: Calibration | None = None,
 ) -> Together:
     """Write one file that answers with the mean of the probabilities of models, each asked about each view.
 
@@ -58,6 +67,7 @@ def write_ensemble(
         out: the new file; an old one is replaced as a whole.
         tta: the views, by name (`evaluate.tta.variants`); shifts follow the first model's crop.
         weights: one positive figure a model, scaled to sum to 1; None: all alike.
+        calibration: of the file that is written without it; its temperatures divide the logarithm of the mean.
 
     Raises:
         MienError: not an exported model, one model with one view, models that do not go together, or too large a file.
@@ -72,10 +82,51 @@ def write_ensemble(
     told = {"views": tta} if len(views) > 1 else {}
     told |= {"weights": ", ".join(f"{one:.6g}" for one in portions)} if weights is not None else {}
     spec = _of_all(members, common, told)
+    if calibration is not None:
+        spec = _calibrated(spec, calibration.spec)
     model = _joined(members, spec, views, portions)
     write_signed(model, spec, out)
     Predictor(out, threads=1)  # what it would refuse is not handed out
     return Together(out, spec, _left_behind(members, spec))
+
+
+def write_calibrated(
+    models: Sequence[Path],
+    out: Path,
+    dataset: Dataset,
+    *,
+    split: str = "val",
+    tta: str = "none",
+    weights: Sequence[float] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[Together, Calibration]:
+    """As `write_ensemble`, with a temperature for the mean itself, and how it was found.
+
+    The mean of models that are calibrated each need not be: temperatures are for after averaging (Rahaman and Thiery
+    2021, arXiv 2007.08792, abstract).
+
+    Args:
+        models: as in `write_ensemble`.
+        out: as in `write_ensemble`.
+        dataset: packed pictures that no model was trained on.
+        split: of `dataset`.
+        tta: as in `write_ensemble`.
+        weights: as in `write_ensemble`.
+        progress: called with the number of pictures answered since the last call.
+
+    Raises:
+        MienError: as `write_ensemble` and `explain.calibrate.calibrate`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        pooled = write_ensemble(models, Path(folder, "pooled.onnx"), tta=tta, weights=weights)
+        found = calibrate(OnnxAnswerer(pooled.path), dataset, split=split, progress=progress)
+    return write_ensemble(models, out, tta=tta, weights=weights, calibration=found), found
+
+
+def _calibrated(spec: ModelSpec, found: ModelSpec) -> ModelSpec:
+    told = {CALIBRATED_ON: found.provenance[CALIBRATED_ON]}
+    changes = {"heads": found.heads, "abstain_below": None, "provenance": spec.provenance | told}
+    return spec.model_copy(update=changes)
 
 
 def _read(path: Path) -> _Member:
@@ -119,8 +170,7 @@ def _of_all(members: list[_Member], common: ModelSpec, told: dict[str, str]) -> 
         "provenance": agreed | told | {"members": names},
     }
     if len(members) > 1:
-        changes |= {"architecture": "ensemble", "options": {}}
-        changes |= {} if len({member.spec.abstain_below for member in members}) == 1 else {"abstain_below": None}
+        changes |= {"architecture": "ensemble", "options": {}, "abstain_below": None}
     return ModelSpec.model_validate(common.model_dump() | changes)
 
 
@@ -132,8 +182,10 @@ def _left_behind(members: list[_Member], spec: ModelSpec) -> list[str]:
     wanted = members[0].spec.default_head
     if wanted is not None and spec.default_head is None:
         notes.append(f"{wanted} answered by default in {members[0].name}; here {spec.head().name} does")
-    if len({member.spec.abstain_below for member in members}) > 1:
-        notes.append("the models are unsure below different probabilities: the file is never unsure by itself")
+    if spec.abstain_below is None and any(member.spec.abstain_below is not None for member in members):
+        notes.append(
+            "a threshold below which one model is unsure is not the mean's: the file is never unsure by itself"
+        )
     if len({tuple(getattr(member.spec, key) for key in _FRAMING) for member in members}) > 1:
         notes.append(f"the models frame faces in photos unlike: cut out as for {members[0].name}")
     return notes
@@ -186,7 +238,7 @@ def _views(views: tuple[Variant, ...], spec: ModelSpec) -> tuple[list[NodeProto]
             if np.array_equal(indices, np.arange(len(indices))):
                 continue
             given, name = name, f"{_VIEWS}/{i}/{axis}"
-            tensors.append(_tensor(indices.astype(np.int64), f"{name}/indices"))
+            tensors.append(numpy_helper.from_array(indices.astype(np.int64), f"{name}/indices"))
             nodes.append(helper.make_node("Gather", [given, tensors[-1].name], [name], name=name, axis=axis))
         made.append(name)
     nodes.append(helper.make_node("Concat", made, [_VIEWS], name=_VIEWS, axis=0))
@@ -196,24 +248,28 @@ def _views(views: tuple[Variant, ...], spec: ModelSpec) -> tuple[list[NodeProto]
 def _append_mean(
     head: Head, portions: Sequence[float], views: int, nodes: list[NodeProto], tensors: list[TensorProto]
 ) -> None:
-    """The weighted mean over members and views of one head's probabilities, (V·N, K) each, to (N, K)."""
-    output = OUTPUT_PREFIX + head.name
+    """The weighted mean over members and views of one head's probabilities, (V·N, K) each, to (N, K), tempered."""
+    output, own = OUTPUT_PREFIX + head.name, f"mean/{head.name}"
+
+    def add(operator: str, inputs: list[str], name: str, **attributes: int) -> str:
+        nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
+        return name
+
+    def hold(values: NDArray[np.float32] | NDArray[np.int64], name: str) -> str:
+        tensors.append(numpy_helper.from_array(values, name))
+        return name
+
     parts = []
     for i, portion in enumerate(portions):
-        name = f"mean/{head.name}/{i}"
-        tensors.append(_tensor(np.array(portion / views, np.float32), f"{name}/share"))
-        nodes.append(helper.make_node("Mul", [_prefix(i) + output, tensors[-1].name], [name], name=name))
-        parts.append(name)
-    total = output if views == 1 else f"mean/{head.name}/views"
-    nodes.append(helper.make_node("Sum", parts, [total], name=total))
-    if views == 1:
+        share = hold(np.array(portion / views, np.float32), f"{own}/share/{i}")
+        parts.append(add("Mul", [_prefix(i) + output, share], f"{own}/{i}"))
+    mean = add("Sum", parts, f"{own}/sum")
+    if views > 1:
+        shape = hold(np.array([views, -1, len(head.labels)], np.int64), f"{own}/shape")
+        apart = add("Reshape", [mean, shape], f"{own}/apart")
+        mean = add("ReduceSum", [apart, hold(np.array([0], np.int64), f"{own}/axis")], f"{own}/views", keepdims=0)
+    if head.temperature == 1:
+        add("Identity", [mean], output)
         return
-    apart = f"mean/{head.name}/apart"
-    tensors.append(_tensor(np.array([views, -1, len(head.labels)], np.int64), f"{apart}/shape"))
-    tensors.append(_tensor(np.array([0], np.int64), f"{apart}/axis"))
-    nodes.append(helper.make_node("Reshape", [total, f"{apart}/shape"], [apart], name=apart))
-    nodes.append(helper.make_node("ReduceSum", [apart, f"{apart}/axis"], [output], name=output, keepdims=0))
-
-
-def _tensor(values: NDArray[np.float32] | NDArray[np.int64], name: str) -> TensorProto:
-    return numpy_helper.from_array(values, name)
+    cooled = hold(np.array(1 / head.temperature, np.float32), f"{own}/1_temperature")
+    add("Softmax", [add("Mul", [add("Log", [mean], f"{own}/log"), cooled], f"{own}/logits")], output, axis=1)

@@ -24,6 +24,8 @@ from mien.explain.honest import Answered, CrossFit, answered, cross_fit
 from mien.explain.temperature import HIGHEST, LOWEST, fit_temperature, soften, threshold_for
 from mien.models.store import read_weights, save_weights
 
+CALIBRATED_ON = "calibrated_on"  # in the spec's provenance
+
 
 @dataclass(frozen=True)
 class HeadCalibration:
@@ -225,7 +227,7 @@ def _calibrated(
 
     below = None if abstention is None else round(abstention.below, 6)
     changes = {"heads": tuple(map(renewed, spec.heads)), "abstain_below": below}
-    return spec.model_copy(update=changes | {"provenance": spec.provenance | {"calibrated_on": where}})
+    return spec.model_copy(update=changes | {"provenance": spec.provenance | {CALIBRATED_ON: where}})
 
 
 def store(path: Path, spec: ModelSpec) -> None:
