@@ -11,7 +11,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from deploy_toys import SIDE, Linear, make_spec, structured, write_run
+from deploy_toys import SIDE, Linear, make_spec, write_run
 
 from mien.cli.app import run as mien
 from mien.core.errors import MienError
@@ -49,16 +49,6 @@ def renamed(data: Dataset, path: Path, images: np.ndarray, order: np.ndarray) ->
         images=images[order],
     )
     return dataset.save(path, images[order], table, dataset.describe("other", data.labels, images[order], table))
-
-
-@pytest.fixture(scope="module")
-def faces(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """Pictures enough to calibrate on: 300, every third one in val."""
-    images, count = structured(300, SIDE, SIDE, seed=2), np.arange(300)
-    label, split = count // 3 % 7, np.where(count % 3 == 2, "val", "train")
-    table = dataset.make_table(label=label, split=split, source=[f"{i}.png" for i in count], images=images)
-    info = dataset.describe("structured", FER2013, images, table)
-    return dataset.save(tmp_path_factory.mktemp("faces") / "packed", images, table, info)
 
 
 @pytest.fixture(scope="module")
