@@ -106,7 +106,7 @@ def test_an_ensemble_can_be_quantised(exported_run: Path, structured_set: Datase
 
 
 def test_it_says_what_it_is(made: Make, tmp_path: Path) -> None:
-    origin = {"data": "d1", "recipe": "r", "epoch": "3"}
+    origin = {"data": "d1", "recipe": "r", "epoch": "3", CALIBRATED_ON: "val"}  # which the mean is not
     members = [made(name, seed=i, provenance=origin | {"epoch": name}) for i, name in enumerate(("one", "two"))]
     found = write_ensemble(members, tmp_path / "all.onnx", tta="flip", weights=(1, 3))
     spec = Predictor(found.path).spec

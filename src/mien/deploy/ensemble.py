@@ -158,7 +158,7 @@ def _of_all(members: list[_Member], common: ModelSpec, told: dict[str, str]) -> 
     agreed = {
         key: value
         for key, value in first.provenance.items()
-        if all(member.spec.provenance.get(key) == value for member in members)
+        if key != CALIBRATED_ON and all(member.spec.provenance.get(key) == value for member in members)
     }
     precisions = {member.spec.provenance.get(PRECISION_KEY, "fp32") for member in members}
     if len(precisions) > 1:
