@@ -29,6 +29,7 @@ from mien.explain.calibrate import CALIBRATED_ON, Calibration
 from mien.explain.temperature import soften
 
 Make = Callable[..., Path]
+THRESHOLD = "a threshold below which one model is unsure is not the mean's: the file is never unsure by itself"
 
 
 @pytest.fixture
@@ -125,8 +126,9 @@ def test_it_says_what_it_is(made: Make, tmp_path: Path) -> None:
 
 
 def test_a_single_model_with_views_stays_what_it_is(made: Make, tmp_path: Path) -> None:
-    spec = write_ensemble([made("one", abstain_below=0.4)], tmp_path / "flips.onnx", tta="flip").spec
-    assert (spec.architecture, spec.abstain_below) == ("linear", 0.4)
+    found = write_ensemble([made("one", abstain_below=0.4)], tmp_path / "flips.onnx", tta="flip")
+    assert (found.spec.architecture, found.spec.abstain_below) == ("linear", None)
+    assert found.notes == [THRESHOLD]
 
 
 def test_heads_that_not_all_have_are_left_out_with_their_weights(made: Make, tmp_path: Path) -> None:
@@ -147,7 +149,7 @@ def test_what_members_say_differently_is_told(made: Make, tmp_path: Path) -> Non
     found = write_ensemble([one, two], tmp_path / "all.onnx")
     assert (found.spec.abstain_below, found.spec.face_margin) == (None, 1.3)
     assert found.notes == [
-        "a threshold below which one model is unsure is not the mean's: the file is never unsure by itself",
+        THRESHOLD,
         "the models frame faces in photos unlike: cut out as for one",
     ]
 

@@ -12,6 +12,8 @@ from mien.core.invalid import invalid
 from mien.core.labels import LabelSet, identify, mapping
 
 SPEC_KEY = "mien"
+# Fields that say how faces are cut out of photos: no part of the net, and export may have measured them.
+FRAMING = ("face_margin", "face_shift", "face_level")
 # Files of others are read: what a number in them can ask for has bounds.
 _MOST_SIDE = 4096
 MOST_MARGIN = 10.0

@@ -1,7 +1,7 @@
 """Several models, or a model asked about several views of each picture, as one ONNX file.
 
 What `evaluate.ensemble` and `evaluate.tta` compute between files becomes part of a graph, so that the mean answers
-wherever one file does: in photos, video, the server, another language. All views of a batch go through each model as
+wherever one file does: in photos, video, the server. All views of a batch go through each model as
 one batch.
 """
 
@@ -20,7 +20,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from onnxscript.optimizer import remove_unused_nodes
 
 from mien.core.errors import MienError
-from mien.core.spec import Head, ModelSpec
+from mien.core.spec import FRAMING, Head, ModelSpec
 from mien.data.dataset import Dataset
 from mien.deploy.quantize import PRECISION_KEY
 from mien.deploy.runtime import INPUT, OUTPUT_PREFIX, Predictor
@@ -31,7 +31,6 @@ from mien.evaluate.tta import Variant, taken_from, variants
 from mien.explain.calibrate import CALIBRATED_ON, Calibration, calibrate
 
 _VIEWS = "views"
-_FRAMING = ("face_margin", "face_shift", "face_level")
 
 
 class Together(NamedTuple):
@@ -125,8 +124,7 @@ def write_calibrated(
 
 def _calibrated(spec: ModelSpec, found: ModelSpec) -> ModelSpec:
     told = {CALIBRATED_ON: found.provenance[CALIBRATED_ON]}
-    changes = {"heads": found.heads, "abstain_below": None, "provenance": spec.provenance | told}
-    return spec.model_copy(update=changes)
+    return spec.model_copy(update={"heads": found.heads, "provenance": spec.provenance | told})
 
 
 def _read(path: Path) -> _Member:
@@ -167,10 +165,11 @@ def _of_all(members: list[_Member], common: ModelSpec, told: dict[str, str]) -> 
     heads = {head.name for head in common.heads}
     changes: dict[str, object] = {
         "default_head": common.default_head if common.default_head in heads else None,
+        "abstain_below": None,
         "provenance": agreed | told | {"members": names},
     }
     if len(members) > 1:
-        changes |= {"architecture": "ensemble", "options": {}, "abstain_below": None}
+        changes |= {"architecture": "ensemble", "options": {}}
     return ModelSpec.model_validate(common.model_dump() | changes)
 
 
@@ -182,11 +181,11 @@ def _left_behind(members: list[_Member], spec: ModelSpec) -> list[str]:
     wanted = members[0].spec.default_head
     if wanted is not None and spec.default_head is None:
         notes.append(f"{wanted} answered by default in {members[0].name}; here {spec.head().name} does")
-    if spec.abstain_below is None and any(member.spec.abstain_below is not None for member in members):
+    if any(member.spec.abstain_below is not None for member in members):
         notes.append(
             "a threshold below which one model is unsure is not the mean's: the file is never unsure by itself"
         )
-    if len({tuple(getattr(member.spec, key) for key in _FRAMING) for member in members}) > 1:
+    if len({tuple(getattr(member.spec, key) for key in FRAMING) for member in members}) > 1:
         notes.append(f"the models frame faces in photos unlike: cut out as for {members[0].name}")
     return notes
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import MienError, command
-from mien.core.spec import ModelSpec
+from mien.core.spec import FRAMING, ModelSpec
 from mien.data.dataset import Dataset
 from mien.deploy.card_data import card_path
 from mien.deploy.quantize import PRECISION_KEY
@@ -20,8 +20,6 @@ from mien.evaluate.predict import predict_probabilities
 # Two fp32 computations of these nets part by about 1e-6; a wrong mean, crop or colour parts them by 1e-2 and more.
 TOLERANCE = 1e-4
 LIMIT = 1000
-# How faces are cut out of photos: no part of the net, and export may have measured it.
-_FRAMING = ("face_margin", "face_shift", "face_level")
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def _spread(rows: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
 
 def _check_same(weights: ModelSpec, model: ModelSpec, what: str) -> None:
     """Raise MienError naming the fields in which the two specs differ."""
-    keys = [key for key in ModelSpec.model_fields if key not in _FRAMING]
+    keys = [key for key in ModelSpec.model_fields if key not in FRAMING]
     weights, model = _without_precision(weights), _without_precision(model)
     differing = [key for key in keys if getattr(weights, key) != getattr(model, key)]
     if differing:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mien.core.errors import MienError
 from mien.core.files import atomic_path
-from mien.core.spec import ModelSpec
+from mien.core.spec import FRAMING, ModelSpec
 from mien.models.classifier import Classifier, build_classifier
 
 
@@ -73,7 +73,7 @@ def digest(path: Path) -> Digest:
         sums.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         sums.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     values = sums.hexdigest()
-    told = spec.model_dump_json(exclude={"provenance", "abstain_below", "face_margin", "face_shift", "face_level"})
+    told = spec.model_dump_json(exclude={"provenance", "abstain_below", *FRAMING})
     return Digest(values, hashlib.sha256(f"{values} {told}".encode()).hexdigest())
 
 
